@@ -52,24 +52,37 @@ public:
     bool memory_enabled() const { return config_[0x04] & 2; }
     bool bus_master_enabled() const { return config_[0x04] & 4; }
     u64 bar_base(unsigned bar) const;
+    bool intx_asserted() const { return intx_level_; }
     const Bar& bar(unsigned n) const { return bars_[n]; }
 
 protected:
-    void set_bar(unsigned n, Bar bar) { bars_[n] = bar; }
+    /// Declares BAR `n` (0..5, or 6 for the expansion ROM); call it in the constructor. BARs are 32 bits wide.
+    void set_bar(unsigned n, Bar bar);
     /// Registers that the guest may write, bit by bit, and their value after reset.
     void config_register(u8 reg, unsigned size, u32 value, u32 write_mask);
-    /// Called after any configuration write that touched [reg, reg+size).
+    /// Bits that the guest clears by writing ones to them.
+    void config_write_one_clears(u8 reg, unsigned size, u32 mask);
+    u32 config_value(u8 reg, unsigned size) const;
+    void set_config_value(u8 reg, unsigned size, u32 value);
+    /// Called after any configuration write that touched [reg, reg+size), and never for reset() or a load.
     virtual void config_changed(u8 reg, unsigned size);
     void set_intx(bool level);  // honours the command register's interrupt disable; mirrors the status bit
 
-    std::array<u8, 256> config_{}, reset_values_{}, write_mask_{};
+    std::array<u8, 256> config_{}, reset_values_{}, write_mask_{}, clear_mask_{};
 
 private:
+    struct Window {
+        bool enabled = false;
+        u64 base = 0;
+        bool operator==(const Window&) const = default;
+    };
+    Window decoded_window(unsigned bar) const;
     void update_windows();
-    Identity identity_;
     std::array<Bar, 7> bars_{};
+    std::array<Window, 7> announced_{};  // what PciWindows was last told
     PciWindows* windows_ = nullptr;
     Line* intx_ = nullptr;
     bool intx_level_ = false;
+    void drive_intx();
 };
 }  // namespace calque
