@@ -1,0 +1,80 @@
+// One x86-64 processor: state, engine, local APIC, and the pins that the board wires.
+#pragma once
+#include <memory>
+#include <string>
+
+#include "cpu/state.h"
+#include "jit/engine.h"
+#include "support/apic_bus.h"
+#include "support/clock.h"
+#include "support/line.h"
+#include "support/phys.h"
+#include "support/result.h"
+
+namespace calque {
+
+struct CpuModel;   // cpu/model.h
+class LocalApic;   // cpu/apic.h
+
+struct CpuWiring {
+    PhysSpace& memory;
+    IoSpace& io;
+    IntAck& int_ack;       // the 8259A pair
+    Clock& clock;          // for the local APIC's timer; 1 ns of it is one instruction plus whatever time idling skipped
+    ApicEoi* eoi = nullptr;       // I/O APICs listening to end-of-interrupt broadcasts
+    Line* smm_active = nullptr;   // SMIACT#: the board opens SMRAM
+};
+
+class Cpu {
+public:
+    Cpu(const CpuModel&, const CpuWiring&, const jit::EngineOptions&);
+    ~Cpu();
+    Cpu(const Cpu&) = delete;
+
+    // ---- running
+    enum class Stop { deadline, halted, shut_down, attention };
+    /// Runs until `icount` instructions have retired in all, or the processor halts (waiting for an interrupt) or shuts down, or
+    /// somebody asked by request_stop(). Delivers interrupts at their exact instruction.
+    Stop run_until(u64 icount);
+    u64 icount() const { return s_.x.icount(); }
+    /// Somebody armed an earlier event, raised an interrupt, changed the memory map: end the current slice after this instruction.
+    void shorten(u64 icount);
+    void request_stop();
+
+    // ---- pins
+    Line& intr();
+    Line& nmi();
+    Line& smi();
+    ApicBus& apic_bus();     // interrupt messages to this processor
+    void reset();            // RESET: also cold start
+    void init();             // INIT#: like reset, but keeps caches, x87, APIC base, SMBASE
+
+    // ---- for the board
+    /// RAM has been changed by a bus master; the memory map has changed.
+    void memory_changed(const u8* host, size_t size);
+    void map_changed();
+    u64 local_apic_base() const;   // for the board: the page answers here, not on the bus
+
+    // ---- looking at it (debuggers, monitor, tests)
+    CpuState& state() { return s_; }
+    const CpuState& state() const { return s_; }
+    jit::Engine& engine() { return *engine_; }
+    LocalApic& apic() { return *apic_; }
+    const CpuModel& model() const { return model_; }
+    PhysSpace& memory() { return wiring_.memory; }
+    IoSpace& io() { return wiring_.io; }
+    Clock& clock() { return wiring_.clock; }
+    const CpuWiring& wiring() const { return wiring_; }
+    /// Saves and loads the architectural state, APIC and counters (not translations).
+    void save_state(StateIO&);
+
+private:
+    struct Impl;
+    CpuState& s_;
+    const CpuModel& model_;
+    CpuWiring wiring_;
+    std::unique_ptr<Impl> impl_;
+    std::unique_ptr<jit::Engine> engine_;
+    std::unique_ptr<LocalApic> apic_;
+};
+}  // namespace calque

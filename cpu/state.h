@@ -1,0 +1,163 @@
+// Architectural state of one processor, and the names by which IR reaches it.
+#pragma once
+#include <array>
+
+#include "jit/context.h"
+#include "support/types.h"
+
+namespace calque {
+
+class Cpu;
+
+enum Seg : u8 { ES, CS, SS, DS, FS, GS, kSegs };
+enum Gpr : u8 { RAX, RCX, RDX, RBX, RSP, RBP, RSI, RDI, R8, R9, R10, R11, R12, R13, R14, R15 };
+
+/// A segment register with its hidden part. `attr` holds bits 8..15 and 20..23 of the descriptor's high dword in place:
+/// type, S, DPL, P at 8..15; AVL, L, D/B, G at 20..23.
+struct Segment {
+    u16 selector = 0;
+    u32 attr = 0;
+    u32 limit = 0;  // in bytes, expanded by G
+    u64 base = 0;
+    bool present() const { return attr & 0x8000; }
+    unsigned type() const { return attr >> 8 & 15; }
+    bool system() const { return !(attr & 0x1000); }
+    bool code() const { return (attr & 0x1800) == 0x1800; }
+    bool writable() const { return (attr & 0x1a00) == 0x1200; }
+    bool readable() const { return (attr & 0x1800) == 0x1000 || (attr & 0x1a00) == 0x1a00; }
+    bool expand_down() const { return (attr & 0x1c00) == 0x1400; }
+    bool conforming() const { return (attr & 0x1c00) == 0x1c00; }
+    unsigned dpl() const { return attr >> 13 & 3; }
+    bool big() const { return attr & 0x400000; }   // D/B
+    bool long_mode() const { return attr & 0x200000; }
+};
+
+namespace eflags {
+constexpr u32 CF = 1, PF = 4, AF = 0x10, ZF = 0x40, SF = 0x80, TF = 0x100, IF = 0x200, DF = 0x400, OF = 0x800, IOPL = 0x3000,
+              NT = 0x4000, RF = 0x10000, VM = 0x20000, AC = 0x40000, VIF = 0x80000, VIP = 0x100000, ID = 0x200000;
+constexpr u32 Arithmetic = CF | PF | AF | ZF | SF | OF;
+}  // namespace eflags
+namespace cr0 {
+constexpr u64 PE = 1, MP = 2, EM = 4, TS = 8, ET = 0x10, NE = 0x20, WP = 0x10000, AM = 0x40000, NW = 1u << 29, CD = 1u << 30, PG = 1u << 31;
+}
+namespace cr4 {
+constexpr u64 VME = 1, PVI = 2, TSD = 4, DE = 8, PSE = 0x10, PAE = 0x20, MCE = 0x40, PGE = 0x80, PCE = 0x100, OSFXSR = 0x200,
+              OSXMMEXCPT = 0x400, UMIP = 0x800, FSGSBASE = 0x10000, PCIDE = 0x20000, OSXSAVE = 0x40000, SMEP = 0x100000, SMAP = 0x200000;
+}
+namespace efer {
+constexpr u64 SCE = 1, LME = 0x100, LMA = 0x400, NXE = 0x800;
+}
+
+/// What a block depends on besides its bytes (jit::Mode::bits). Built by compute_mode() whenever any of it may have changed.
+namespace mode {
+constexpr u32 ViewSupervisor = 0, ViewUser = 1, ViewSmapOff = 2;   // bits 0-1: which TLB view (ViewSmapOff: CPL < 3, AC = 1)
+constexpr u32 Code32 = 1 << 2, Code64 = 1 << 3;                    // neither: 16-bit
+constexpr u32 Stack32 = 1 << 4;                                    // SS.B (in 64-bit code the stack is 64 bits wide)
+constexpr u32 Protected = 1 << 5, Vm86 = 1 << 6;
+constexpr u32 FlatCs = 1 << 7, FlatDs = 1 << 8, FlatEs = 1 << 9, FlatSs = 1 << 10;  // base 0, limit 4 GiB, all accesses allowed
+constexpr u32 FpuTrap = 1 << 11;      // CR0.EM or TS: x87 gives #NM
+constexpr u32 WaitTrap = 1 << 12;     // CR0.MP and TS: WAIT gives #NM
+constexpr u32 SseUd = 1 << 13;        // CR0.EM or no CR4.OSFXSR: SSE gives #UD
+constexpr u32 SseNm = 1 << 14;        // CR0.TS
+constexpr u32 SseUnmasked = 1 << 15;  // MXCSR leaves an exception unmasked: floating-point vector ops go through helpers
+constexpr u32 AlignCheck = 1 << 16;   // CR0.AM, EFLAGS.AC, CPL 3
+constexpr u32 MmxEm = 1 << 17;        // CR0.EM: MMX gives #UD
+}  // namespace mode
+
+/// State slots, the registers that IR names. The table is in slots.cpp.
+namespace slot {
+constexpr u8 gpr = 0;           // 16, I64
+constexpr u8 flags = 16;        // I16, arithmetic flags in jit::fl layout
+constexpr u8 df = 17;           // I8: 0 or 1
+constexpr u8 base = 18;         // 6, I64: segment bases in the order of Seg
+constexpr u8 read_end = 24;     // 6, I64: offsets below it may be read without a check (0: always check)
+constexpr u8 write_end = 30;    // 6, I64
+constexpr u8 mxcsr = 36;        // I32
+constexpr u8 mmx_touch = 37;    // I32: TOP (bits 0-2) and the abridged tags (bits 8-15, 1 = valid), see FpuState
+constexpr u8 mmx = 38;          // 8, I64: the significands of the x87 registers
+constexpr u8 xmm = 46;          // 16, V128
+constexpr u8 count = 62;
+}  // namespace slot
+
+/// x87 state. Registers are physical (R0..R7); ST(i) is reg[(top + i) & 7].
+struct FpuState {
+    struct alignas(16) Reg {
+        u64 sig = 0;
+        u16 se = 0;  // sign and exponent
+    };
+    Reg reg[8];
+    u32 top_tags = 0;   // bits 0-2 TOP; bits 8-15 one bit a physical register, 1 = not empty (as in FXSAVE's FTW)
+    u16 cw = 0x37f;
+    u16 sw = 0;         // without TOP
+    u16 opcode = 0, ip_sel = 0, dp_sel = 0;
+    u64 ip = 0, dp = 0;
+};
+
+/// An exception on its way to delivery.
+struct Exception {
+    u8 vector = 0;
+    bool has_error = false;
+    u32 error = 0;
+    u64 address = 0;     // #PF: the new CR2; #DB: the bits to set in DR6
+    bool software = false;  // INT n, INT3, INTO: RIP of the *next* instruction is pushed and DPL is checked
+};
+
+struct CpuState {
+    jit::ExecContext x;      // first: see jit/context.h
+    u64 gpr[16]{};
+    u16 flags = jit::fl::One;  // arithmetic flags, jit::fl layout
+    u8 df = 0;
+    u64 seg_base[kSegs]{};     // copies that IR reads; update_segment() keeps them
+    u64 read_end[kSegs]{}, write_end[kSegs]{};
+    u32 mxcsr = 0x1f80;
+    FpuState fpu;
+    jit::V128 xmm[16]{};
+
+    // ---- what only helpers touch
+    u32 eflags_system = 2;     // EFLAGS without the arithmetic flags and DF; bit 1 set
+    Segment seg[kSegs], ldtr, tr;
+    struct Table { u64 base = 0; u32 limit = 0xffff; } gdtr, idtr;
+    u64 cr0 = 0x60000010, cr2 = 0, cr3 = 0, cr4 = 0, cr8 = 0;
+    u64 dr[4]{}, dr6 = 0xffff0ff0, dr7 = 0x400;
+    u64 efer = 0, xcr0 = 1;
+    u8 cpl = 0;
+    u8 shadow = 0;             // Shadow bits: interrupts held off until one more instruction has retired
+    bool halted = false;       // HLT or MWAIT
+    bool shut_down = false;    // triple fault; only reset helps
+    bool smm = false, nmi_blocked = false;
+    bool in_delivery = false;  // while an event is being delivered: faults then combine into #DF
+    Exception exception;       // valid when x.fault is Fault::raise
+    Cpu* cpu = nullptr;
+
+    // ---- model-specific registers
+    u64 star = 0, lstar = 0, cstar = 0, sfmask = 0, kernel_gs_base = 0, tsc_aux = 0, tsc_offset = 0, tsc_deadline = 0;
+    u64 sysenter_cs = 0, sysenter_esp = 0, sysenter_eip = 0;
+    u64 pat = 0x0007040600070406, mtrr_def = 0, mtrr_phys[16]{}, mtrr_fixed[11]{};
+    u64 apic_base = 0xfee00900, misc_enable = 1, smbase = 0x30000;
+
+    alignas(4096) jit::Tlb tlb;
+
+    bool protected_mode() const { return cr0 & cr0::PE; }
+    bool vm86() const { return eflags_system & eflags::VM; }
+    bool long_active() const { return efer & efer::LMA; }
+    bool code64() const { return x.mode.bits & mode::Code64; }
+};
+
+enum Shadow : u8 { ShadowSti = 1, ShadowMovSs = 2 };  // ShadowMovSs holds off debug traps and NMI too
+
+/// EFLAGS as the guest sees them, and back (all defined bits are taken as they are; the caller has merged).
+u32 read_eflags(const CpuState&);
+void write_eflags(CpuState&, u32 value);
+constexpr u16 pack_flags(u32 e) {
+    return static_cast<u16>((e & 0xd5) << 8 | jit::fl::One | (e >> 11 & 1));
+}
+constexpr u32 unpack_flags(u16 f) { return (f >> 8 & 0xd5u) | u32{f & 1u} << 11; }
+
+/// Recomputes x.mode from segments, control registers and flags. Call after any of them changed.
+void compute_mode(CpuState&);
+/// Recomputes the IR's copies (base, read_end, write_end) for one segment register.
+void update_segment(CpuState&, Seg);
+
+/// The slot and helper tables for jit/.
+const jit::Layout& cpu_layout();
+}  // namespace calque

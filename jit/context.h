@@ -1,0 +1,94 @@
+// What translated code and the guest layer share at run time. An ExecContext is the first member of the guest's state, so one
+// pointer (the "state pointer") reaches the counters, the guest registers (through the slot table) and the TLB.
+#pragma once
+#include "jit/ir/ir.h"
+
+namespace calque::jit {
+
+/// One entry of the data TLB. A tag is the linear page address when the access is allowed inline, else kNoTag. Entries exist
+/// only for plain RAM; a write tag also says that the page is dirty in the guest's tables and holds no translated code.
+struct TlbEntry {
+    u64 read_tag, write_tag;
+    u64 addend;  // host address = linear address + addend
+    u64 spare;   // for the guest layer
+};
+constexpr u64 kNoTag = ~u64{0};
+constexpr unsigned kTlbBits = 10, kTlbViews = 4;
+
+/// One entry of the fetch TLB: where the translations of a linear page are, for one mode.
+/// entries[rip & 4095] is the offset of host code in the arena, or of the arena's "not translated" stub.
+struct FetchEntry {
+    u64 tag;  // linear page | mode id (1..4095), or kNoTag
+    u32* entries;
+};
+constexpr unsigned kFetchBits = 9;
+
+struct Tlb {
+    TlbEntry data[kTlbViews][1u << kTlbBits];
+    FetchEntry fetch[1u << kFetchBits];
+};
+
+/// Why an instruction could not go on. The instruction has changed nothing but memory it will write again.
+enum class Fault : u8 {
+    none,
+    raise,        // an exception; the guest layer holds the details
+    alone_mmio,   // touches a device and is not its block's last: run it by itself, and cut blocks after it from now on
+    alone_code,   // would overwrite the block it stands in: run it by itself
+};
+
+struct alignas(16) V128 {
+    u64 lo, hi;
+};
+
+struct ExecContext {
+    i64 budget = 0;      // instructions left before `deadline`; blocks charge themselves at entry
+    u64 rip = 0;         // exact whenever no translated code runs
+    u64 deadline = 0;    // the instruction count at which budget is 0
+    u32 unretired = 0;   // of those charged, the ones not yet retired: set before every slow path and helper that may look
+    u32 block = 0;       // the running block's number, set together with unretired
+    Fault fault = Fault::none;
+    u8 attention = 0;    // a helper asks run() to return at the block's end
+    Mode mode;           // of the code at rip, kept by the guest layer
+    V128 vec{};          // 128-bit value on its way to or from a memory slow path
+    u64 scratch[8]{};    // for the executor
+    /// Retired instructions, also correct in the middle of a block (in slow paths and helpers).
+    u64 icount() const { return deadline - static_cast<u64>(budget) - unretired; }
+};
+
+/// One guest register that the IR can name.
+struct SlotInfo {
+    const char* name;
+    u32 offset;  // from the state pointer
+    Type type;
+};
+
+using HelperFn = u64 (*)(void* state, u64 a, u64 b, u64 c);
+enum HelperFlags : u8 {
+    HelperMayFault = 1,  // look at ExecContext::fault afterwards
+    HelperSeesTime = 2,  // needs unretired and block
+};
+struct HelperInfo {
+    const char* name;
+    HelperFn fn;
+    u64 reads, writes;  // slots, one bit each; a slot that may fault need not list everything: see below
+    u8 flags;
+    // A helper that may fault sees and leaves the state exactly as the IR has it at that point (all earlier sets done),
+    // but it must not change, when it faults, a slot that it does not list.
+};
+constexpr u64 kAllSlots = ~u64{0};
+constexpr u64 slot_bit(u8 slot) { return u64{1} << slot; }
+
+/// Everything the executors know of the guest.
+struct Layout {
+    const SlotInfo* slots;    // at most 64. The first `pinned` are I64 and the best candidates for host registers, hottest first
+    u8 slot_count, pinned;
+    u8 fp_control;            // slot (I32) with the control word of floating-point vector ops, in MXCSR's layout
+    u32 tlb_offset;           // of the Tlb, from the state pointer
+    const HelperInfo* helpers;
+    u16 helper_count;
+    /// Slow paths. `what`: log2 of the size (0..4), bit 3 for_write (reads), bits 4-5 the view. 128-bit values travel in
+    /// ExecContext::vec. They fill the TLB, walk tables, split page-crossing accesses, reach devices, or set ExecContext::fault.
+    u64 (*read)(void* state, u64 address, u32 what);
+    void (*write)(void* state, u64 address, u64 value, u32 what);
+};
+}  // namespace calque::jit

@@ -1,0 +1,65 @@
+// The run loop over both tiers: looks blocks up, interprets cold ones, translates warm ones, keeps the code cache right.
+#pragma once
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "jit/context.h"
+#include "jit/guest.h"
+#include "support/result.h"
+
+namespace calque::jit {
+
+struct EngineOptions {
+    bool jit = true;                    // false: everything is interpreted
+    u32 warm = 12;                      // executions before a block is translated; 0 translates at once
+    u64 arena_bytes = 128u << 20;       // host code
+    std::vector<std::string> disable;   // names from Engine::switches()
+};
+
+struct EngineStats {
+    u64 blocks_lifted = 0, blocks_translated = 0, host_bytes = 0, guest_bytes = 0;
+    u64 interpreted_insns = 0, lookups = 0, invalidations = 0, flushes = 0, steps = 0;
+};
+
+class Engine {
+public:
+    enum class Stop {
+        budget,     // budget is 0: an event is due at this instruction
+        fault,      // ExecContext::fault is raise; RIP is the faulting instruction's and it has not been counted
+        attention,  // a helper asked; the flag is cleared
+    };
+    /// `state` begins with its ExecContext. References are kept.
+    Engine(void* state, const Layout&, GuestCode&, const EngineOptions&);
+    ~Engine();
+
+    /// Runs from ExecContext::rip in ExecContext::mode. Never runs past the budget.
+    Stop run();
+    /// Runs exactly one instruction (budget must be > 0). Returns budget when it retired without incident.
+    Stop step();
+
+    /// A store is about to change [p, p + size) of a page with code to the bytes at `now`. Discards what it must.
+    /// Returns false when the running instruction must run alone first (Fault::alone_code has been set).
+    bool about_to_store(const u8* p, const void* now, size_t size);
+    /// Memory has been or will be changed by somebody else than running code (DMA, a debugger, the firmware loader).
+    void memory_changed(const u8* p, size_t size);
+    /// True when translations may exist for the page: it must not get a write tag.
+    bool has_code(const u8* page) const;
+    /// The mapping of one linear page, or of all of them, may have changed.
+    void forget_fetch(u64 linear);
+    void forget_fetch_all();
+    /// Drops every translation.
+    void flush();
+
+    const EngineStats& stats() const;
+    /// Names that --jit-disable knows, and what each switches off.
+    static std::vector<std::pair<std::string, std::string>> switches();
+    /// False on hosts without a back end.
+    static bool has_jit();
+
+private:
+    struct Impl;
+    std::unique_ptr<Impl> impl_;
+};
+}  // namespace calque::jit
