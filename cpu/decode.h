@@ -1,0 +1,52 @@
+// Guest bytes to a compact instruction. decode.cpp is the only user of Zydis.
+#pragma once
+#include "cpu/state.h"
+
+namespace calque {
+
+/// Instructions that have a rule; the names are Intel's mnemonics.
+enum class Mn : u16 {
+    invalid,
+#define RULE(mnemonic, rule, isa) mnemonic,
+#include "cpu/lift/rules.inc"
+#undef RULE
+    count
+};
+
+/// What an instruction set extension is called in CPUID and in --cpu.
+enum class Isa : u8 { base, cmov, cx8, fpu, mmx, fxsr, sse, sse2, sse3, ssse3, cx16, clflush, clflushopt, sep, syscall, long_mode, tsc, rdtscp,
+                      msr, xsave, xsaveopt, fsgsbase, smap, invpcid, movbe, popcnt, lzcnt, bmi1, monitor, lahf64, rdrand, rdseed, adx, prefetchw, rdpid,
+                      count };
+
+struct Operand {
+    enum Kind : u8 { none, gpr, gpr_high, segment, control, debug, st, mmx, xmm, mem, imm, rel };
+    Kind kind = none;
+    u8 reg = 0;        // number within its kind; gpr_high: 0..3 for AH CH DH BH
+    u8 size = 0;       // bytes
+    // mem
+    i8 base = -1, index = -1;   // general registers; base 16: RIP
+    u8 scale = 1;
+    Seg seg = DS;
+    // mem: displacement; imm: value, sign-extended; rel: target RIP (cut to the operand size)
+    u64 value = 0;
+    bool is_mem() const { return kind == mem; }
+};
+
+struct Insn {
+    Mn mn = Mn::invalid;
+    u8 length = 0;
+    u8 op_size = 0;     // effective operand size, bytes (2, 4, 8)
+    u8 addr_size = 0;   // effective address size, bytes
+    u8 op_count = 0;    // explicit operands
+    u8 opcode = 0;      // last opcode byte
+    bool lock = false, rep = false, repne = false, prefix66 = false;
+    Seg seg = DS;       // the override that applies to implicit operands (string sources, XLAT), DS without one
+    u64 rip = 0, next = 0;
+    Operand op[4];
+};
+
+enum class Decode : u8 { ok, more, too_long, undefined };
+/// Decodes for the code size that `mode` gives. `more`: `size` bytes are not enough and fewer than 15. `features`: bit set by Isa.
+Decode decode(const u8* bytes, size_t size, u64 rip, jit::Mode mode, u64 features, Insn& out);
+const char* mnemonic_name(Mn);
+}  // namespace calque
