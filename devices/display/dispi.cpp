@@ -91,7 +91,7 @@ void Dispi::enable(u16 value) {
     value &= kKept;
     if ((value & ENABLED) && !enabled()) {
         if (regs_[XRES] == 0 || regs_[YRES] == 0 || max_virt_height(regs_[XRES]) < regs_[YRES]) {
-            log.warn("mode %ux%ux%u refused", regs_[XRES], regs_[YRES], regs_[BPP]);
+            log.info("mode %ux%ux%u refused", regs_[XRES], regs_[YRES], regs_[BPP]);
             value &= ~ENABLED;
         } else {
             regs_[VIRT_WIDTH] = regs_[XRES];

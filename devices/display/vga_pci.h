@@ -16,7 +16,7 @@ public:
     /// `rom` may be empty: a card without a BIOS.
     VgaPci(Clock& clock, std::vector<u8> rom);
 
-    Vga& vga() { return vga_; }
+    Vga& vga() { return vga_; }  // map it at ports 3B0h-3DFh and memory A0000h-BFFFFh, its dispi_ports() at 1CEh and 1CFh
     const Vga& vga() const { return vga_; }
 
     u64 bar_read(unsigned bar, u64 offset, unsigned size) override;
