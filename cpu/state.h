@@ -76,7 +76,8 @@ constexpr u8 mxcsr = 36;        // I32
 constexpr u8 mmx_touch = 37;    // I32: TOP (bits 0-2) and the abridged tags (bits 8-15, 1 = valid), see FpuState
 constexpr u8 mmx = 38;          // 8, I64: the significands of the x87 registers
 constexpr u8 xmm = 46;          // 16, V128
-constexpr u8 count = 62;
+constexpr u8 code_end = 62;     // I64: offsets of code bytes are below it (CS limit + 1)
+constexpr u8 count = 63;
 }  // namespace slot
 
 /// x87 state. Registers are physical (R0..R7); ST(i) is reg[(top + i) & 7].
@@ -109,6 +110,7 @@ struct CpuState {
     u8 df = 0;
     u64 seg_base[kSegs]{};     // copies that IR reads; update_segment() keeps them
     u64 read_end[kSegs]{}, write_end[kSegs]{};
+    u64 code_end = 0x10000;    // CS limit + 1; update_segment(CS) keeps it
     u32 mxcsr = 0x1f80;
     FpuState fpu;
     jit::V128 xmm[16]{};
