@@ -16,7 +16,7 @@ constexpr u64 kNoTag = ~u64{0};
 constexpr unsigned kTlbBits = 10, kTlbViews = 4;
 
 /// One entry of the fetch TLB: where the translations of a linear page are, for one mode.
-/// entries[rip & 4095] is the offset of host code in the arena, or of the arena's "not translated" stub.
+/// entries[linear & 4095] is the offset of host code in the arena, or of the arena's "not translated" stub.
 struct FetchEntry {
     u64 tag;  // linear page | mode id (1..4095), or kNoTag
     u32* entries;
@@ -47,7 +47,7 @@ struct ExecContext {
     u32 unretired = 0;   // of those charged, the ones not yet retired: set before every slow path and helper that may look
     u32 block = 0;       // the running block's number, set together with unretired
     Fault fault = Fault::none;
-    u8 attention = 0;    // a helper asks run() to return at the block's end
+    u8 attention = 0;    // a helper asks run() to return after `leave`; whoever wants it after another terminal makes budget 0
     Mode mode;           // of the code at rip, kept by the guest layer
     V128 vec{};          // 128-bit value on its way to or from a memory slow path
     u64 scratch[8]{};    // for the executor
@@ -90,5 +90,7 @@ struct Layout {
     /// ExecContext::vec. They fill the TLB, walk tables, split page-crossing accesses, reach devices, or set ExecContext::fault.
     u64 (*read)(void* state, u64 address, u32 what);
     void (*write)(void* state, u64 address, u64 value, u32 what);
+    /// A guard failed: sets ExecContext::fault to raise and keeps what fault_code() says.
+    void (*raise)(void* state, u64 fault_code);
 };
 }  // namespace calque::jit
