@@ -52,12 +52,12 @@ Wide log2_wide(const Wide& v) {
 
 F80 times(const Num& y, const Wide& log, FpEnv& env) { return finish_wide(wide_mul(wide_of(y), log), env); }
 
-/// y * n in full precision. The x87 reports PE even where the product is exact.
+/// y * n in full precision. The x87 reports PE, and with it UE of tiny results, even where the product is exact.
 F80 times_integer(F80 y, i32 n, FpEnv& env) {
     const u8 precision = std::exchange(env.precision, u8{64});
     const F80 r = mul<F80>(y, f80_from_int(n), env);
     env.precision = precision;
-    env.flags |= PE;
+    env.flags |= (r.se & 0x7FFF) == 0 ? UE | PE : PE;
     return r;
 }
 

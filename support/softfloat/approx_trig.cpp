@@ -72,7 +72,7 @@ bool trig_special(const Num& a, F80 x, F80 at_zero, FpEnv& env, F80& result) {
     if (a.is_nan()) result = propagate_nan(a, env);
     else if (a.kind == Kind::infinity) result = invalid<F80>(env);
     else if (a.kind == Kind::zero) result = at_zero;
-    else if (denormal_fault(a.denormal, env)) result = x;
+    else if (a.exp >= 63 || denormal_fault(a.denormal, env)) result = x;
     else return false;
     return true;
 }

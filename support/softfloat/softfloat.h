@@ -114,7 +114,7 @@ enum class Class : u8 { unsupported, nan, normal, infinity, zero, denormal };  /
 Class classify(F80);
 
 // Transcendentals; results are within one unit in the last place of the exact value, whatever FCW.PC says.
-// Arguments of 2^63 and above are out of range for the trigonometric ones (C2): nothing is computed.
+// Arguments of 2^63 and above are out of range for the trigonometric ones (C2) and come back as they are.
 bool trig_in_range(F80);
 F80 sin(F80, FpEnv&);
 F80 cos(F80, FpEnv&);
