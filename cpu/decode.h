@@ -39,6 +39,7 @@ struct Insn {
     u8 addr_size = 0;   // effective address size, bytes
     u8 op_count = 0;    // explicit operands
     u8 opcode = 0;      // last opcode byte
+    u8 modrm = 0;       // 0 without one
     bool lock = false, rep = false, repne = false, prefix66 = false;
     Seg seg = DS;       // the override that applies to implicit operands (string sources, XLAT), DS without one
     u64 rip = 0, next = 0;

@@ -77,7 +77,8 @@ constexpr u8 mmx_touch = 37;    // I32: TOP (bits 0-2) and the abridged tags (bi
 constexpr u8 mmx = 38;          // 8, I64: the significands of the x87 registers
 constexpr u8 xmm = 46;          // 16, V128
 constexpr u8 code_end = 62;     // I64: offsets of code bytes are below it (CS limit + 1)
-constexpr u8 count = 63;
+constexpr u8 fpu_ip = 63;       // I64: where the last x87 instruction was (FpuState::ip)
+constexpr u8 count = 64;
 }  // namespace slot
 
 /// x87 state. Registers are physical (R0..R7); ST(i) is reg[(top + i) & 7].
