@@ -98,6 +98,7 @@ void PciFunction::bar_write(unsigned bar, u64 offset, u64, unsigned size) {
 std::span<u8> PciFunction::bar_memory(unsigned) { return {}; }
 
 u64 PciFunction::bar_base(unsigned n) const {
+    if (n > kRom) return announced_[n].base;
     return config_value(bar_register(n), 4) & ~static_cast<u32>(bars_[n].size - 1);
 }
 
@@ -111,14 +112,20 @@ PciFunction::Window PciFunction::decoded_window(unsigned n) const {
     return on ? Window{true, base} : Window{};
 }
 
+void PciFunction::announce(unsigned n, Window w) {
+    if (!windows_ || w == announced_[n]) return;
+    announced_[n] = w;
+    windows_->bar_moved(*this, n, bars_[n].io, w.enabled, w.base, bars_[n].size);
+}
+
 void PciFunction::update_windows() {
-    if (!windows_) return;
-    for (unsigned n = 0; n < bars_.size(); ++n) {
-        const Window w = decoded_window(n);
-        if (w == announced_[n]) continue;
-        announced_[n] = w;
-        windows_->bar_moved(*this, n, bars_[n].io, w.enabled, w.base, bars_[n].size);
-    }
+    for (unsigned n = 0; n <= kRom; ++n) announce(n, decoded_window(n));
+}
+
+void PciFunction::place_io_window(unsigned n, bool enabled, u64 base, u64 size) {
+    ASSERT(n > kRom && n < bars_.size());
+    bars_[n] = {.size = size, .io = true};
+    announce(n, enabled && base && base + size <= 0x10000 ? Window{true, base} : Window{});
 }
 
 void PciFunction::set_intx(bool level) {

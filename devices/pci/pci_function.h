@@ -14,7 +14,7 @@ class PciFunction;
 class PciWindows {
 public:
     virtual ~PciWindows() = default;
-    /// BAR `bar` (6 is the expansion ROM) now decodes [base, base+size), or nothing when !enabled.
+    /// BAR `bar` (6 is the expansion ROM, 7 and 8 are I/O windows placed by registers of the chip's own) now decodes [base, base+size), or nothing when !enabled.
     virtual void bar_moved(PciFunction&, unsigned bar, bool io, bool enabled, u64 base, u64 size) = 0;
 };
 
@@ -60,6 +60,9 @@ protected:
     void set_bar(unsigned n, Bar bar);
     /// Registers that the guest may write, bit by bit, and their value after reset.
     void config_register(u8 reg, unsigned size, u32 value, u32 write_mask);
+    /// An I/O window that no BAR describes (power management and SMBus registers, say): `n` is 7 or 8. Derived classes
+    /// call it whenever the registers behind it may have changed, also at the end of their reset() and state().
+    void place_io_window(unsigned n, bool enabled, u64 base, u64 size);
     /// Bits that the guest clears by writing ones to them.
     void config_write_one_clears(u8 reg, unsigned size, u32 mask);
     u32 config_value(u8 reg, unsigned size) const;
@@ -78,8 +81,9 @@ private:
     };
     Window decoded_window(unsigned bar) const;
     void update_windows();
-    std::array<Bar, 7> bars_{};
-    std::array<Window, 7> announced_{};  // what PciWindows was last told
+    void announce(unsigned bar, Window);
+    std::array<Bar, 9> bars_{};
+    std::array<Window, 9> announced_{};  // what PciWindows was last told
     PciWindows* windows_ = nullptr;
     Line* intx_ = nullptr;
     bool intx_level_ = false;
