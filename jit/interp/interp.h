@@ -25,7 +25,7 @@ struct InterpInst;
 /// Executes one instruction and all that follow it. Returns when the terminal has set RIP, or with ExecContext::fault set.
 using Handler = void (*)(InterpFrame&, const InterpInst*);
 
-/// An Inst made ready: `imm` of get and set is the offset of the slot, `dst` the index of the value it makes.
+/// An Inst made ready: `imm` of get and set is the slot's offset, of call the function; `dst` is the index of the value it makes.
 struct InterpInst {
     Handler run = nullptr;
     Op op{};
@@ -34,19 +34,19 @@ struct InterpInst {
     u8 slot = 0;
     Ref a = 0, b = 0, c = 0, d = 0;
     Ref dst = 0;
-    u16 spare = 0;
+    Type type_a = Type::None, type_b = Type::None;  // of the values a and b
     u64 imm = 0;
     Lane lane() const { return static_cast<Lane>(slot); }
 };
 static_assert(sizeof(InterpInst) == 32);
 
 /// The function of an integer, memory or control op for this type: one for each row of ops.inc, in jit/interp/*.cpp.
-#define OP(name, result, args, effects) Handler handler_of_##name(const Inst&);
+#define OP(name, result, args, effects) Handler handler_of_##name(const InterpInst&);
 #include "jit/ir/scalar_ops.inc"
 #undef OP
 
 /// Vector ops, one function for each row of vec_ops.inc, in jit/interp/vec*.cpp: computes `out` from f.v[i.a], f.v[i.b] and the
-/// fields of i. Integers come in and go out zero-extended in Value::lo, with hi = 0.
+/// fields of i. Integers come in and go out zero-extended in Value::lo; hi of an integer may be anything.
 #define OP(name, result, args, effects) void interp_##name(InterpFrame& f, const InterpInst& i, Value& out);
 #include "jit/ir/vec_ops.inc"
 #undef OP
@@ -60,8 +60,8 @@ struct InterpBlock {
     size_t bytes() const { return size * sizeof(InterpInst); }
 };
 InterpBlock compile_for_interp(const Block&, const Layout&);
-/// The IR that `compile_for_interp` was given.
-void restore_ir(const InterpBlock&, const Layout&, std::vector<Inst>& out);
+/// The code that compile_for_interp() was given.
+void restore_ir(const InterpBlock&, std::vector<Inst>& out);
 
 /// The interpreter of one processor.
 class Interp {

@@ -1,6 +1,6 @@
 // Builds the IR of one block. Folds what is constant at once; everything else is left to the passes.
 #pragma once
-#include "jit/ir/ir.h"
+#include "jit/ir/fold.h"
 
 namespace calque::jit {
 
@@ -77,7 +77,9 @@ public:
     Block& block() { return block_; }
 
 private:
+    void terminal(Op op, Val a, u64 imm);
     Block& block_;
+    Folder folder_;
     bool ended_ = false;
 };
 }  // namespace calque::jit

@@ -1,0 +1,77 @@
+#include "jit/interp/interp.h"
+
+#include "jit/interp/handlers.h"
+#include "support/assert.h"
+
+namespace calque::jit {
+namespace {
+template <void (*F)(InterpFrame&, const InterpInst&, Value&)>
+void vector_op(InterpFrame& f, const InterpInst* i) {
+    F(f, *i, f.v[i->dst]);
+    return next(f, i);
+}
+
+Handler handler_of(const InterpInst& i) {
+    switch (i.op) {
+#define OP(name, result, args, effects) case Op::name: return handler_of_##name(i);
+#include "jit/ir/scalar_ops.inc"
+#undef OP
+#define OP(name, result, args, effects) case Op::name: return vector_op<interp_##name>;
+#include "jit/ir/vec_ops.inc"
+#undef OP
+    case Op::count: break;
+    }
+    ASSERT(!"op without a handler");
+    return nullptr;
+}
+}  // namespace
+
+InterpBlock compile_for_interp(const Block& b, const Layout& layout) {
+    InterpBlock out;
+    out.size = static_cast<u32>(b.code.size() - 1);
+    out.code = std::make_unique_for_overwrite<InterpInst[]>(out.size);
+    out.view = b.mode.view() << 4;
+    out.end_rip = b.end_rip;
+    for (u32 n = 0; n < out.size; ++n) {
+        const Inst& from = b.code[n + 1];
+        InterpInst& to = out.code[n];
+        to.op = from.op, to.type = from.type, to.aux = from.aux, to.slot = from.slot;
+        to.a = from.a, to.b = from.b, to.c = from.c, to.d = from.d;
+        to.dst = static_cast<Ref>(n + 1);
+        to.type_a = from.a ? result_type(b.code[from.a]) : Type::None;
+        to.type_b = from.b ? result_type(b.code[from.b]) : Type::None;
+        to.imm = from.op == Op::get || from.op == Op::set ? layout.slots[from.slot].offset : from.imm;
+        to.run = handler_of(to);
+    }
+    return out;
+}
+
+void restore_ir(const InterpBlock& from, std::vector<Inst>& out) {
+    out.resize(from.size + 1);
+    out[0] = {};
+    for (u32 n = 0; n < from.size; ++n) {
+        const InterpInst& i = from.code[n];
+        Inst& to = out[n + 1];
+        to.op = i.op, to.type = i.type, to.aux = i.aux, to.slot = i.slot;
+        to.a = i.a, to.b = i.b, to.c = i.c, to.d = i.d;
+        to.imm = i.op == Op::get || i.op == Op::set ? 0 : i.imm;
+    }
+}
+
+Interp::Interp(void* state, const Layout& layout) : values_{std::make_unique<Value[]>(1u << 16)} {
+    frame_.v = values_.get();
+    frame_.state = static_cast<u8*>(state);
+    frame_.x = static_cast<ExecContext*>(state);
+    frame_.fp_control = reinterpret_cast<u32*>(frame_.state + layout.slots[layout.fp_control].offset);
+    frame_.layout = &layout;
+}
+
+void Interp::run(const InterpBlock& b) {
+    auto& tlb = *reinterpret_cast<Tlb*>(frame_.state + frame_.layout->tlb_offset);
+    frame_.tlb = tlb.data[b.view >> 4];
+    frame_.view = b.view;
+    frame_.end_rip = b.end_rip;
+    b.code[0].run(frame_, &b.code[0]);
+    if (frame_.x->fault == Fault::none) frame_.x->unretired = 0;
+}
+}  // namespace calque::jit
