@@ -14,8 +14,9 @@ using jit::Val;
 class Lifter {
 public:
     Lifter(jit::Block& block, jit::Mode mode) : ir{block}, mode_{mode} {}
-    /// Lifts one instruction: marks it, applies the checks common to all, calls its rule.
-    void lift(const Insn&);
+    /// Marks the start of an instruction, and calls its rule.
+    void mark(const Insn&);
+    void apply(const Insn&);
 
     jit::Builder ir;
 
