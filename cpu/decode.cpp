@@ -177,6 +177,7 @@ Decode decode(const u8* bytes, size_t size, u64 rip, jit::Mode m, u64 features, 
     const bool code64 = m.bits & mode::Code64, code32 = m.bits & mode::Code32;
     out.length = zi.length;
     out.opcode = zi.opcode;
+    if (zi.attributes & ZYDIS_ATTRIB_HAS_MODRM) out.modrm = static_cast<u8>(zi.raw.modrm.mod << 6 | zi.raw.modrm.reg << 3 | zi.raw.modrm.rm);
     out.next = code64 ? rip + zi.length : static_cast<u32>(rip + zi.length);
     if (out.mn == Mn::invalid || !has(kRows[static_cast<size_t>(out.mn)].isa)) return Decode::undefined;
     set_prefixes(zi, code64, code32, out);

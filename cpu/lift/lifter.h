@@ -105,4 +105,7 @@ Rule rule_of(Mn);
 #define RULE(mnemonic, rule, isa) void rule(Lifter&, const Insn&);
 #include "cpu/lift/rules.inc"
 #undef RULE
+/// The SSE2 instructions that share a mnemonic with a string instruction (rules MOVSD and CMPSD).
+void lift_movsd_sse(Lifter&, const Insn&);
+void lift_cmpsd_sse(Lifter&, const Insn&);
 }  // namespace calque

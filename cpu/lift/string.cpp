@@ -69,6 +69,10 @@ void lift_scas(Lifter& l, const Insn& in) {
     l.set_flags(l.ir.flags(Op::flags_sub, a, b));
 }
 
+// MOVSD and CMPSD are also the names of SSE2 instructions; those have explicit operands.
+void lift_movs_or_sse(Lifter& l, const Insn& in) { in.op_count ? lift_movsd_sse(l, in) : lift_movs(l, in); }
+void lift_cmps_or_sse(Lifter& l, const Insn& in) { in.op_count ? lift_cmpsd_sse(l, in) : lift_cmps(l, in); }
+
 void lift_ins(Lifter& l, const Insn& in) { repeated(l, in, Helper::ins, false); }
 void lift_outs(Lifter& l, const Insn& in) { repeated(l, in, Helper::outs, false); }
 }  // namespace calque
