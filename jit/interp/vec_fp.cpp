@@ -1,0 +1,151 @@
+#include "jit/interp/vec_fp.h"
+
+#include "jit/interp/interp.h"
+#include "jit/interp/lanes.h"
+
+namespace calque::jit {
+namespace {
+
+using namespace fp;
+
+template <class F>
+using Raw = decltype(F::bits);
+
+/// Lane by lane, or lane 0 with the rest from a.
+template <class F, class Fn>
+V128 lanewise(const V128& a, const V128& b, bool scalar, FpEnv& env, Fn f) {
+    using T = Raw<F>;
+    if (scalar) {
+        const T r = static_cast<T>(f(F{static_cast<T>(a.lo)}, F{static_cast<T>(b.lo)}, env));
+        if constexpr (sizeof(T) == 8) return {r, a.hi};
+        else return {(a.lo & ~u64{0xffffffff}) | r, a.hi};
+    }
+    auto x = lanes_of<T>(a);
+    const auto y = lanes_of<T>(b);
+    for (unsigned i = 0; i < kLanes<T>; ++i) x[i] = static_cast<T>(f(F{x[i]}, F{y[i]}, env));
+    return vec_of<T>(x);
+}
+
+/// The predicates eq lt le unord neq nlt nle ord.
+template <class F>
+bool predicate(unsigned p, F x, F y, FpEnv& env) {
+    const bool signaling = (p & 3) == 1 || (p & 3) == 2;
+    const Relation r = compare(x, y, signaling, env);
+    bool holds = false;
+    switch (p & 3) {
+    case 0: holds = r == Relation::equal; break;
+    case 1: holds = r == Relation::less; break;
+    case 2: holds = r == Relation::less || r == Relation::equal; break;
+    case 3: holds = r == Relation::unordered; break;
+    }
+    return holds != ((p & 4) != 0);
+}
+
+template <class F>
+u64 compare_flags(F x, F y, bool quiet, FpEnv& env) {
+    switch (compare(x, y, !quiet, env)) {
+    case Relation::less: return fl::One | fl::CF;
+    case Relation::equal: return fl::One | fl::ZF;
+    case Relation::greater: return fl::One;
+    case Relation::unordered: break;
+    }
+    return fl::One | fl::CF | fl::ZF | fl::PF;
+}
+
+template <class F>
+u64 to_integer(Type t, F x, bool truncate, FpEnv& env) {
+    const Round mode = truncate ? Round::zero : env.rounding;
+    if (t == Type::I64) return static_cast<u64>(to_int<i64>(x, mode, env));
+    return static_cast<u32>(to_int<i32>(x, mode, env));
+}
+
+template <class F>
+V128 arithmetic(Op op, Type type, u8 aux, const V128& a, const V128& b, FpEnv& env) {
+    const bool scalar = aux & 1;
+    using T = Raw<F>;
+    const auto run = [&](auto f) { return lanewise<F>(a, b, scalar, env, f); };
+    switch (op) {
+    case Op::vfadd: return run([](F x, F y, FpEnv& e) { return add(x, y, e).bits; });
+    case Op::vfsub: return run([](F x, F y, FpEnv& e) { return sub(x, y, e).bits; });
+    case Op::vfmul: return run([](F x, F y, FpEnv& e) { return mul(x, y, e).bits; });
+    case Op::vfdiv: return run([](F x, F y, FpEnv& e) { return div(x, y, e).bits; });
+    case Op::vfmin: return run([](F x, F y, FpEnv& e) { return fp::min(x, y, e).bits; });
+    case Op::vfmax: return run([](F x, F y, FpEnv& e) { return fp::max(x, y, e).bits; });
+    case Op::vfsqrt: return run([](F, F y, FpEnv& e) { return fp::sqrt(y, e).bits; });
+    case Op::vfcmp: return run([p = aux >> 1](F x, F y, FpEnv& e) { return predicate(p, x, y, e) ? ~T{0} : T{0}; });
+    case Op::vfcomi: return {compare_flags(F{static_cast<T>(a.lo)}, F{static_cast<T>(b.lo)}, aux & 2, env), 0};
+    case Op::vfcvt_to_i: return {to_integer(type, F{static_cast<T>(a.lo)}, aux & 2, env), 0};
+    default: return {0, 0};
+    }
+}
+
+/// Between F32 and F64; `lane` is the source's.
+V128 convert(Lane lane, bool scalar, const V128& a, const V128& b, FpEnv& env) {
+    if (lane == Lane::F32) {
+        const u64 r = f32_to_f64({static_cast<u32>(b.lo)}, env).bits;
+        return {r, scalar ? a.hi : f32_to_f64({static_cast<u32>(b.lo >> 32)}, env).bits};
+    }
+    const u64 r = f64_to_f32({b.lo}, env).bits;
+    if (scalar) return {(a.lo & ~u64{0xffffffff}) | r, a.hi};
+    return {r | u64{f64_to_f32({b.hi}, env).bits} << 32, 0};
+}
+
+V128 from_integer(Lane lane, const V128& a, i64 n, FpEnv& env) {
+    if (lane == Lane::F64) return {f64_from_int(n, env).bits, a.hi};
+    return {(a.lo & ~u64{0xffffffff}) | f32_from_int(n, env).bits, a.hi};
+}
+
+V128 packed_to_int(Lane lane, bool truncate, const V128& a, FpEnv& env) {
+    if (lane == Lane::F64) {
+        const u64 lo = to_integer(Type::I32, F64{a.lo}, truncate, env);
+        return {lo | to_integer(Type::I32, F64{a.hi}, truncate, env) << 32, 0};
+    }
+    auto x = lanes_of<u32>(a);
+    for (u32& v : x) v = static_cast<u32>(to_integer(Type::I32, F32{v}, truncate, env));
+    return vec_of<u32>(x);
+}
+
+V128 packed_from_int(Lane lane, const V128& a, FpEnv& env) {
+    auto x = lanes_of<u32>(a);
+    if (lane == Lane::F64) return {f64_from_int(static_cast<i32>(x[0]), env).bits, f64_from_int(static_cast<i32>(x[1]), env).bits};
+    for (u32& v : x) v = f32_from_int(static_cast<i32>(v), env).bits;
+    return vec_of<u32>(x);
+}
+}  // namespace
+
+V128 vec_fp(Op op, Type type, Lane lane, u8 aux, const V128& a, const V128& b, FpEnv& env) {
+    V128 r;
+    switch (op) {
+    case Op::vfcvt_f: r = convert(lane, aux & 1, a, b, env); break;
+    case Op::vfcvt_from_i: r = from_integer(lane, a, static_cast<i64>(b.lo), env); break;
+    case Op::vfcvt_pi: r = packed_to_int(lane, aux & 2, a, env); break;
+    case Op::vfcvt_pf: r = packed_from_int(lane, a, env); break;
+    default: r = lane == Lane::F32 ? arithmetic<F32>(op, type, aux, a, b, env) : arithmetic<F64>(op, type, aux, a, b, env);
+    }
+    // SDM vol. 1, "SSE and SSE2 SIMD Floating-Point Exceptions": pre-computation exceptions of any element come first.
+    constexpr u8 before = IE | DE | ZE;
+    if (env.flags & ~env.masks & before) env.flags &= before;
+    return r;
+}
+
+#define FP_OP(name)                                                                                  \
+    void interp_##name(InterpFrame& f, const InterpInst& i, Value& out) {                            \
+        FpEnv env = fp_environment(*f.fp_control);                                                   \
+        out = vec_fp(Op::name, i.type, i.lane(), i.aux, f.v[i.a], f.v[i.b], env);                    \
+        *f.fp_control |= env.flags;                                                                  \
+    }
+FP_OP(vfadd)
+FP_OP(vfsub)
+FP_OP(vfmul)
+FP_OP(vfdiv)
+FP_OP(vfmin)
+FP_OP(vfmax)
+FP_OP(vfsqrt)
+FP_OP(vfcmp)
+FP_OP(vfcomi)
+FP_OP(vfcvt_f)
+FP_OP(vfcvt_to_i)
+FP_OP(vfcvt_from_i)
+FP_OP(vfcvt_pi)
+FP_OP(vfcvt_pf)
+}  // namespace calque::jit
