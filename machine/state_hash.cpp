@@ -1,0 +1,34 @@
+// Two lanes, each folded with a 64x64 to 128 bit multiplication for every eight bytes; the lanes differ in their
+// multipliers, so that a zero factor in one does not lose what came before.
+#include "machine/state_hash.h"
+
+#include <algorithm>
+
+namespace calque {
+namespace {
+constexpr u64 kA = 0xa0761d6478bd642f, kB = 0xe7037ed1a0b428db;
+
+u64 fold(u64 x, u64 y) {
+    const u128 product = static_cast<u128>(x) * y;
+    return static_cast<u64>(product) ^ static_cast<u64>(product >> 64);
+}
+u64 word(std::span<const u8> bytes, size_t at) {
+    u64 v = 0;
+    for (size_t i = 0; i < 8 && at + i < bytes.size(); ++i) v |= u64{bytes[at + i]} << (8 * i);
+    return v;
+}
+}  // namespace
+
+void StateHash::add(u64 v) {
+    a_ = fold(a_ ^ v, kA) + b_;
+    b_ = fold(b_ + v, kB) ^ (a_ << 23 | a_ >> 41);
+    ++length_;
+}
+
+void StateHash::add(std::span<const u8> bytes) {
+    for (size_t at = 0; at < bytes.size(); at += 8) add(word(bytes, at));
+    add(bytes.size());
+}
+
+u64 StateHash::value() const { return fold(a_ ^ kB, b_ ^ length_ ^ kA) ^ fold(b_ ^ kA, length_ + kB); }
+}  // namespace calque
