@@ -24,7 +24,7 @@ AtaDisk::Geometry geometry_for(u64 sectors) {
 
 AtaDisk::AtaDisk(Clock& clock, BlockImage& image, Identity identity)
     : IdeDrive{clock}, image_{image}, identity_{std::move(identity)},
-      sectors_{std::min<u64>((image.size() + kSector - 1) / kSector, u64{1} << 48)}, default_{geometry_for(sectors_)},
+      sectors_{std::clamp<u64>((image.size() + kSector - 1) / kSector, 1, u64{1} << 48)}, default_{geometry_for(sectors_)},
       current_{default_} {}
 
 void AtaDisk::execute(u8 opcode) {

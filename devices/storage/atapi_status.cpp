@@ -78,7 +78,7 @@ void AtapiCdrom::read_sub_channel() {
             d[7] = 1;
             put_address(d + 8, lba_, msf);
             if (msf) {  // relative to the start of the track, so without the two seconds
-                const Msf m = msf_of(lba_ - 150);
+                const Msf m = msf_of_frames(lba_);
                 d[13] = m.minute, d[14] = m.second, d[15] = m.frame;
             } else {
                 put_be32(d + 12, lba_);

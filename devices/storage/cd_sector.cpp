@@ -53,10 +53,11 @@ void parity(const u8* header, unsigned vectors, unsigned length, unsigned step, 
 }
 }  // namespace
 
-Msf msf_of(u32 lba) {
-    const u64 f = u64{lba} + 150;
+Msf msf_of_frames(u64 f) {
     return {static_cast<u8>(f / (75 * 60)), static_cast<u8>(f / 75 % 60), static_cast<u8>(f % 75)};
 }
+
+Msf msf_of(u32 lba) { return msf_of_frames(u64{lba} + 150); }
 
 u32 lba_of(Msf m) { return (m.minute * 60u + m.second) * 75u + m.frame - 150; }
 

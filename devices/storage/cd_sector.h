@@ -11,6 +11,7 @@ constexpr unsigned kCdDataSize = 2048, kCdRawSize = 2352;
 struct Msf {
     u8 minute, second, frame;  // binary
 };
+Msf msf_of_frames(u64 frames);
 /// Logical block 0 is at 00:02:00.
 Msf msf_of(u32 lba);
 u32 lba_of(Msf);  // wraps below 00:02:00

@@ -64,10 +64,12 @@ u8 IdeChannel::read(u8 reg) {
         if (IdeDrive* d = selected()) d->acknowledge();
         return status;
     }
-    if (IdeDrive* d = selected()) return d->read_register(reg, control_ & kHOB);
-    if (!drives_[0]) return 0xFF;
-    if (reg == IdeDrive::kDevice) return device_;
-    return drives_[0]->read_register(reg, control_ & kHOB);
+    IdeDrive* answers = selected() ? selected() : drives_[0];
+    if (!answers) return 0xFF;
+    if (answers != selected() && reg == IdeDrive::kDevice) return device_;
+    const u8 v = answers->read_register(reg, control_ & kHOB);
+    // A drive that puts its signature into the registers leaves DEV alone.
+    return reg == IdeDrive::kDevice ? static_cast<u8>((v & ~0x10) | (device_ & 0x10)) : v;
 }
 
 void IdeChannel::write(u8 reg, u8 value) {

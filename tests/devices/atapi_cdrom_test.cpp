@@ -173,6 +173,18 @@ TEST_CASE("READ CD builds raw sectors whose EDC and ECC check") {
         CHECK(sum == 0);
         CHECK(weighted == 0);
     }
+    // Q parity: 52 diagonals of 43 bytes and their two parity bytes.
+    for (unsigned v = 0; v < 52; ++v) {
+        u8 sum = 0, weighted = 0;
+        for (unsigned i = 0; i < 45; ++i) {
+            const unsigned at = i < 43 ? (v / 2 * 86 + v % 2 + 88 * i) % 2236 : 2236 + v + 52 * (i - 43);
+            const u8 b = r.data[12 + at];
+            sum ^= b;
+            weighted = static_cast<u8>((weighted << 1 ^ (weighted & 0x80 ? 0x1D : 0)) ^ b);
+        }
+        CHECK(sum == 0);
+        CHECK(weighted == 0);
+    }
     CHECK(r.packet({0xBE, 0, 0, 0, 0, 16, 0, 0, 1, 0x10}) == 0x50);
     CHECK(r.data == slice(r.disc.data(), 16 * 2048, 2048));
     CHECK(r.packet({0xB9, 0, 0, 0, 2, 1, 0, 2, 3, 0x10}) == 0x50);
@@ -251,6 +263,8 @@ TEST_CASE("features, events, disc and mechanism") {
     r.packet({0x42, 0, 0x40, 1, 0, 0, 0, 0, 16});
     CHECK(r.data.size() == 16);
     CHECK(r.data[1] == 0x15);
+    r.packet({0x42, 2, 0x40, 1, 0, 0, 0, 0, 16});
+    CHECK(slice(r.data, 8, 8) == std::vector<u8>{0, 0, 2, 0, 0, 0, 0, 0});
     CHECK(r.packet({0xBB, 0, 0xFF, 0xFF}) == 0x50);
     CHECK(r.packet({0x2B, 0, 0, 0, 0, 9}) == 0x50);
     CHECK(r.packet({0x2A}) == 0x51);
