@@ -2,6 +2,7 @@
 // * An edge interrupt lowers its line and raises it again; the line stays high until the next one, as an 8254's does.
 // * Matches of a periodic timer closer than 1 us apart are merged into one interrupt.
 // * A comparator written with exactly the counter's value matches at once.
+// * A route that the capabilities do not offer is not taken up; the old one reads back.
 // * VAL_SET is cleared by any write to the comparator.
 #include "devices/timer/hpet.h"
 
@@ -17,7 +18,7 @@ Log log{"hpet"};
 constexpr u64 kCapabilities = u64{10'000'000} << 32 | 0x8086u << 16 | 1 << 15 | 1 << 13 | (Hpet::kTimers - 1) << 8 | 1;
 // "Timer N Configuration and Capabilities Register"
 constexpr u64 kLevel = 1 << 1, kEnable = 1 << 2, kPeriodic = 1 << 3, kCanPeriodic = 1 << 4, k64Bit = 1 << 5, kValSet = 1 << 6,
-              k32Mode = 1 << 8, kWritable = 0x3f4e;
+              k32Mode = 1 << 8, kRouteBits = 0x3e00, kWritable = 0x3f4e;
 constexpr u64 kRoutes = u64{0x00f00000} << 32;  // I/O APIC pins 20 to 23, which PCI does not use
 constexpr u64 kFixed = kRoutes | k64Bit | kCanPeriodic;
 constexpr Time kMergeWithin = 1000;
@@ -174,6 +175,7 @@ void Hpet::write_status(u64 ones) {
 void Hpet::write_timer_config(unsigned n, u64 value) {
     Comparator& t = timers_[n];
     drive(n, false);  // the route may change
+    if (!(kRoutes >> 32 >> (value >> 9 & 31) & 1)) value = (value & ~kRouteBits) | (t.config & kRouteBits);
     t.config = kFixed | (value & kWritable);
     if (t.config & k32Mode) t.comparator &= 0xffffffff, t.period &= 0xffffffff;
     if (!(t.config & kLevel)) status_ &= ~(u64{1} << n);

@@ -54,6 +54,15 @@ TEST_CASE("HPET: one-shot edge interrupt") {
     CHECK(r.clock.next_deadline() == kNever);
 }
 
+TEST_CASE("HPET: only offered routes are taken up") {
+    Rig r;
+    CHECK(r.hpet.mmio_read(0x104, 4) == 0x00f00000);
+    r.set32(0x100, 23 << 9);
+    CHECK((r.get(0x100) >> 9 & 31) == 23);
+    r.set32(0x100, 5 << 9);
+    CHECK((r.get(0x100) >> 9 & 31) == 23);
+}
+
 TEST_CASE("HPET: level interrupt holds until its status is cleared") {
     Rig r;
     r.set32(0x140, 1 << 1 | 1 << 2 | 20 << 9);
