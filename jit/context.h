@@ -18,7 +18,7 @@ constexpr unsigned kTlbBits = 10, kTlbViews = 4;
 /// One entry of the fetch TLB: where the translations of a linear page are, for one mode.
 /// entries[linear & 4095] is the offset of host code in the arena, or of the arena's "not translated" stub.
 struct FetchEntry {
-    u64 tag;  // linear page | mode id (1..4095), or kNoTag
+    u64 tag;  // linear page | mode id (1..4094), or kNoTag
     u32* entries;
 };
 constexpr unsigned kFetchBits = 9;
