@@ -38,7 +38,8 @@ void print_fields(std::string& out, const Inst& i) {
     switch (i.op) {
     case Op::icmp: add(out, " %s", kCmps[i.aux % 10]); break;
     case Op::cond: add(out, " %s", kConds[i.aux & 15]); break;
-    case Op::get: case Op::set: add(out, " s%u", i.slot); break;
+    case Op::get: add(out, " s%u", i.slot); break;
+    case Op::set: add(out, " s%u,", i.slot); break;
     case Op::extract: case Op::insert: add(out, " @%u", i.aux); break;
     case Op::load: if (i.aux & 1) out += " rw"; break;
     case Op::call: case Op::call_if: add(out, " h%" PRIu64, i.imm); break;
