@@ -55,7 +55,6 @@ u32 IoPorts::in(u16 port, unsigned size) {
         log.debug("read of %u bytes from port %04x: nobody is there", size, port);
         return ones;
     }
-    if (before_device) before_device();
     return e.device->io_read(static_cast<u16>(port - e.first + e.reg), size) & ones;
 }
 
@@ -69,7 +68,6 @@ void IoPorts::out(u16 port, u32 value, unsigned size) {
         log.debug("write of %x, %u bytes, to port %04x: nobody is there", value, size, port);
         return;
     }
-    if (before_device) before_device();
     e.device->io_write(static_cast<u16>(port - e.first + e.reg), value, size);
 }
 }  // namespace calque

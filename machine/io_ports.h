@@ -19,9 +19,6 @@ public:
     void map_window(const void* owner, unsigned number, u16 first, unsigned count, PortDevice&);
     void unmap_window(const void* owner, unsigned number);
 
-    /// The CPU is about to access a device: machine time must be exact now.
-    std::function<void()> before_device;
-
     u32 in(u16 port, unsigned size) override;
     void out(u16 port, u32 value, unsigned size) override;
 

@@ -175,7 +175,6 @@ void PhysMap::write(u64 paddr, u64 value, unsigned size) {
 
 // Devices see naturally aligned accesses; anything else goes byte by byte, as the bus would cut it.
 u64 PhysMap::read_device(MmioDevice& device, u64 offset, unsigned size) {
-    if (before_device) before_device();
     if (offset % size == 0) return device.mmio_read(offset, size) & ones(size);
     u64 v = 0;
     for (unsigned i = 0; i < size; ++i) v |= (device.mmio_read(offset + i, 1) & 0xff) << (8 * i);
@@ -183,7 +182,6 @@ u64 PhysMap::read_device(MmioDevice& device, u64 offset, unsigned size) {
 }
 
 void PhysMap::write_device(MmioDevice& device, u64 offset, u64 value, unsigned size) {
-    if (before_device) before_device();
     if (offset % size == 0) return device.mmio_write(offset, value, size);
     for (unsigned i = 0; i < size; ++i) device.mmio_write(offset + i, value >> (8 * i) & 0xff, 1);
 }

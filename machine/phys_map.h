@@ -54,8 +54,6 @@ public:
     std::function<void()> on_change;
     /// Plain memory is changed by somebody else than the CPU.
     std::function<void(const u8* host, size_t size)> on_memory_write;
-    /// A device is about to be accessed by the CPU: machine time must be exact now.
-    std::function<void()> before_device;
 
     // PhysSpace
     PhysPage page(u64 paddr) override;

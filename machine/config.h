@@ -1,0 +1,41 @@
+// What a whole machine is made of, in the user's terms.
+#pragma once
+#include <array>
+#include <string>
+#include <vector>
+
+#include "machine/host_clock.h"
+#include "support/host.h"
+#include "support/types.h"
+
+namespace calque {
+
+enum class ClockMode { fixed, host };
+
+struct ImageConfig {
+    std::string path;       // empty: a drive without a medium
+    bool read_only = false;
+    bool snapshot = false;  // changes are kept in memory and lost at the end
+};
+
+struct MachineConfig {
+    u64 memory = 512 * kMiB;
+    std::string cpu_model;        // empty: the default
+    bool jit = true;
+    u32 warm = 12;                // executions before translating
+    std::vector<std::string> jit_disable;
+    std::string bios, vga_bios;   // file names; empty: search
+    std::vector<ImageConfig> disks, cdroms, floppies;
+    std::string boot_order;       // letters a, c, d; empty: whatever is there
+    bool boot_menu = false;
+    std::string kernel, initrd, cmdline;
+    std::vector<CharSink*> serial, parallel;
+    CharSink* debugcon = nullptr;
+    CharSink* firmware_log = nullptr;
+    bool debug_exit = false;
+    bool reboot = true;           // false: a reset ends the run
+    ClockMode clock = ClockMode::fixed;
+    HostNow host_now;             // for ClockMode::host
+    i64 rtc_epoch = 1'704'067'200;  // 2024-01-01 00:00 UTC; with the host's clock, the front end gives the time
+};
+}  // namespace calque

@@ -1,0 +1,179 @@
+#include "machine/machine.h"
+
+#include <algorithm>
+
+#include "support/assert.h"
+#include "support/log.h"
+
+namespace calque {
+namespace {
+Log log{"machine"};
+constexpr unsigned kHopelessDeadlines = 20'000;  // how many timers may fire before HLT with IF = 0 counts as final
+constexpr unsigned kIdleSteps = 4096;            // deadlines that one run() passes without an instruction
+constexpr u64 kHostSlice = 200'000;              // instructions between looks at the wall clock
+}  // namespace
+
+Machine::Stop Machine::run(u64 instructions) {
+    if (stopped_) return *stopped_;
+    const u64 start = icount();
+    const u64 end = instructions > kNeverCount - start ? kNeverCount : start + instructions;
+    for (unsigned idle_steps = 0; idle_steps < kIdleSteps; ++idle_steps) {
+        if (icount() >= stop_at_) return stop(Stop::stop_at);
+        if (icount() >= end) return Stop::slice;
+        if (auto s = take_requests()) return *s;
+        u64 target = std::min({end, stop_at_, icount_at(clock_.next_deadline())});
+        if (config_.clock == ClockMode::host) {
+            if (const Time by = pacer_.step(clock_.now(), clock_.next_deadline())) {
+                gate_.submit({.kind = InputEvent::Kind::time_skew, .a = by});
+                continue;
+            }
+            target = std::min(target, icount() + kHostSlice);
+            if (clock_.now() > pacer_.present() + Pacer::kTolerance) return Stop::idle;
+        }
+        const u64 before = icount();
+        const Cpu::Stop why = cpu_->run_until(std::max(target, before));
+        clock_.advance_to(icount() + skew_);
+        if (icount() != before) idle_steps = 0, hopeless_ = 0;
+        if (auto s = take_requests()) return *s;
+        if (auto s = after_run(why)) return *s;
+    }
+    return Stop::slice;
+}
+
+std::optional<Machine::Stop> Machine::after_run(Cpu::Stop why) {
+    if (why == Cpu::Stop::halted) return idle();
+    if (why != Cpu::Stop::shut_down) return {};
+    ++triple_faults_;
+    triple_fault_rip_ = cpu_->state().x.rip;
+    log.info("triple fault at RIP %llx", static_cast<unsigned long long>(triple_fault_rip_));
+    if (!config_.reboot) return stop(Stop::triple_fault);
+    hard_reset();
+    return {};
+}
+
+// The processor waits. Time moves on to what is due next; with the wall clock, somebody has to wait for that first.
+std::optional<Machine::Stop> Machine::idle() {
+    const Time next = clock_.next_deadline();
+    const bool deaf = !(cpu_->state().eflags_system & eflags::IF);
+    if (deaf && (next == kNever || ++hopeless_ > kHopelessDeadlines)) return stop(Stop::halted);
+    if (config_.clock == ClockMode::host) {
+        if (next == kNever || pacer_.wait_for(next) > 0) return Stop::idle;
+        gate_.submit({.kind = InputEvent::Kind::time_skew, .a = next - std::min(next, clock_.now())});
+        return {};
+    }
+    if (next == kNever) return Stop::idle;
+    move_time(next - std::min(next, clock_.now()));
+    return {};
+}
+
+Time Machine::sleep_time() const {
+    if (config_.clock == ClockMode::fixed) return kNever;
+    if (!cpu_->state().halted) return pacer_.wait_for(clock_.now());
+    const Time next = clock_.next_deadline();
+    return next == kNever ? kNever : pacer_.wait_for(next);
+}
+
+void Machine::move_time(Time by) {
+    skew_ += by;
+    clock_.advance_to(clock_.now() + by);
+}
+
+void Machine::on_earlier_deadline(Time t) { cpu_->shorten(icount_at(std::max(t, clock_.now()))); }
+
+// What the guest asked for in the middle of an instruction happens after it.
+std::optional<Machine::Stop> Machine::take_requests() {
+    if (!requests_.any()) return {};
+    const Requests r = std::exchange(requests_, {});
+    if (r.debug_exit) return stop(Stop::debug_exit);
+    if (r.power_off) return stop(Stop::powered_off);
+    if (r.hard_reset && !config_.reboot) return stop(Stop::reset);
+    if (r.hard_reset) hard_reset();
+    else if (r.soft_reset) cpu_->init();
+    return {};
+}
+
+void Machine::hard_reset() {
+    ++resets_;
+    log.info("reset at instruction %llu", static_cast<unsigned long long>(icount()));
+    board_->reset();
+    cpu_->reset();
+}
+
+void Machine::set_smm(bool active) { memory_->set_smm(active); }
+
+void Machine::apply(const InputEvent& e) {
+    using Kind = InputEvent::Kind;
+    switch (e.kind) {
+    case Kind::key: board_->keyboard().key(static_cast<u8>(e.a), e.x != 0); break;
+    case Kind::mouse_move: board_->mouse().move(e.x, e.y, e.z); break;
+    case Kind::mouse_button: board_->mouse().button(static_cast<unsigned>(e.a), e.x != 0); break;
+    case Kind::serial:
+        if (Uart16550* port = board_->serial(static_cast<unsigned>(e.a))) port->receive(static_cast<u8>(e.x));
+        break;
+    case Kind::serial_break:
+        if (Uart16550* port = board_->serial(static_cast<unsigned>(e.a))) port->receive_break();
+        break;
+    case Kind::time_skew: move_time(e.a); break;
+    case Kind::power_button: button_heard_ = board_->pm().press_power_button(); break;
+    case Kind::reset: requests_.hard_reset = true; break;
+    case Kind::insert_medium: exchange_medium(e); break;
+    }
+}
+
+// x: index of the image, or -1; y: 1 for a floppy disk; z: whether to insist.
+void Machine::exchange_medium(const InputEvent& e) {
+    BlockImage* image = e.x >= 0 ? images_[static_cast<size_t>(e.x)].get() : nullptr;
+    if (e.y) return board_->floppy()->drive(static_cast<unsigned>(e.a)).insert(image);
+    AtapiCdrom& drive = *board_->cdrom(static_cast<unsigned>(e.a));
+    if (drive.eject(e.z != 0) && image) drive.insert(image);
+}
+
+Result<void> Machine::change_cdrom(unsigned n, const std::string& path, bool force) {
+    const AtapiCdrom* drive = board_->cdrom(n);
+    if (!drive) return Error{"there is no CD-ROM drive " + std::to_string(n)};
+    if (drive->locked() && !force) {
+        gate_.submit({.kind = InputEvent::Kind::insert_medium, .a = n, .x = -1});  // the guest sees an eject request
+        return Error{"the guest has locked CD-ROM drive " + std::to_string(n) + "; it has been asked to release the medium"};
+    }
+    auto image = open_image({path, true, false}, "CD-ROM");
+    if (!image) return image.error();
+    gate_.submit({.kind = InputEvent::Kind::insert_medium, .a = n, .x = *image ? static_cast<i32>(images_.size()) - 1 : -1, .z = force});
+    return {};
+}
+
+Result<void> Machine::change_floppy(unsigned n, const std::string& path, bool read_only) {
+    if (!board_->floppy() || n > 1 || board_->floppy()->drive(n).type() == FloppyType::none)
+        return Error{"there is no floppy drive " + std::to_string(n)};
+    auto image = open_image({path, read_only, false}, "floppy disk");
+    if (!image) return image.error();
+    gate_.submit({.kind = InputEvent::Kind::insert_medium, .a = n, .x = *image ? static_cast<i32>(images_.size()) - 1 : -1, .y = 1});
+    return {};
+}
+
+bool Machine::power_button() {
+    gate_.submit({.kind = InputEvent::Kind::power_button});
+    return button_heard_;
+}
+
+Result<void> Machine::flush() {
+    for (auto& image : images_)
+        if (!image->flush()) return Error{"an image file could not be written completely; its disk may be full"};
+    return {};
+}
+
+void Machine::key(u8 usage, bool down) { gate_.submit({.kind = InputEvent::Kind::key, .a = usage, .x = down}); }
+void Machine::mouse_rel(int dx, int dy, int dz) {
+    gate_.submit({.kind = InputEvent::Kind::mouse_move, .x = dx, .y = dy, .z = dz});
+}
+void Machine::mouse_button(unsigned n, bool down) {
+    gate_.submit({.kind = InputEvent::Kind::mouse_button, .a = n, .x = down});
+}
+unsigned Machine::serial_room(unsigned n) {
+    const Uart16550* port = board_->serial(n);
+    return port ? port->receive_space() : 0;
+}
+void Machine::serial_input(unsigned n, u8 c) { gate_.submit({.kind = InputEvent::Kind::serial, .a = n, .x = c}); }
+void Machine::serial_break(unsigned n) { gate_.submit({.kind = InputEvent::Kind::serial_break, .a = n}); }
+void Machine::reset() { gate_.submit({.kind = InputEvent::Kind::reset}); }
+void Machine::resume_clock() { pacer_.start(clock_.now()); }
+}  // namespace calque

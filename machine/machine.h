@@ -1,0 +1,121 @@
+// A whole PC without a face: configuration in, instructions run, state out. The front end gives it time to run and
+// passes on what the user does; everything else happens inside.
+#pragma once
+#include <memory>
+#include <optional>
+
+#include "cpu/cpu.h"
+#include "machine/boards/pc_i440fx.h"
+#include "machine/config.h"
+#include "machine/input_gate.h"
+#include "machine/pacer.h"
+#include "support/host_ui.h"
+
+namespace calque {
+
+class Machine final : public InputSink, public DisplaySource {
+public:
+    static Result<std::unique_ptr<Machine>> create(const MachineConfig&);
+    ~Machine() override;
+    Machine(const Machine&) = delete;
+
+    // ---- running
+    enum class Stop {
+        slice,        // the slice is used up
+        idle,         // nothing to do before sleep_time() has passed or something is submitted
+        stop_at,      // the instruction count asked for is reached
+        powered_off,
+        debug_exit,   // see exit_value()
+        reset,        // the guest asked for a reset, and the configuration says that this ends the run
+        triple_fault, // likewise
+        halted,       // HLT, and nothing can ever wake the processor
+    };
+    /// Runs up to `instructions`, or less. After one of the last five the machine stays where it is.
+    Stop run(u64 instructions);
+    /// Instruction count at which run() stops exactly.
+    void set_stop_at(u64 icount) { stop_at_ = icount; }
+    u64 icount() const { return cpu_->icount(); }
+    Time time() const { return clock_.now(); }
+    /// After Stop::idle: wall time until the machine has something to do; kNever if only input can wake it.
+    Time sleep_time() const;
+    u32 exit_value() const { return exit_value_; }
+    u64 resets() const { return resets_; }
+    u64 triple_faults() const { return triple_faults_; }
+    u64 triple_fault_rip() const { return triple_fault_rip_; }
+
+    // ---- the outside, all through the gate; not while run() is on the stack
+    void key(u8 usage, bool down) override;
+    void mouse_rel(int dx, int dy, int dz) override;
+    void mouse_button(unsigned n, bool down) override;
+    /// How many characters serial port `n` takes now.
+    unsigned serial_room(unsigned n);
+    void serial_input(unsigned n, u8 c);
+    void serial_break(unsigned n);
+    bool power_button();     // false: the guest does not listen
+    void reset();
+    InputGate& gate() { return gate_; }
+    /// The wall clock went on while nobody ran the machine (paused): forget that.
+    void resume_clock();
+    /// Exchanges the medium of CD-ROM drive or floppy drive `n`; an empty path takes it out.
+    Result<void> change_cdrom(unsigned n, const std::string& path, bool force);
+    Result<void> change_floppy(unsigned n, const std::string& path, bool read_only);
+
+    // ---- looking at it
+    void render(Frame& frame) override { board_->vga().render(frame); }
+    std::vector<std::string> text_screen() const { return board_->vga().text_screen(); }
+    /// A hash of processor, RAM and devices; equal states give equal hashes on every host and executor.
+    u64 state_hash();
+    Cpu& cpu() { return *cpu_; }
+    PcI440fx& board() { return *board_; }
+    PhysMap& memory() { return *memory_; }
+    IoPorts& io() { return io_; }
+    const MachineConfig& config() const { return config_; }
+    /// Everything buffered for image files reaches them.
+    Result<void> flush();
+
+private:
+    explicit Machine(const MachineConfig&);
+    Result<void> build();
+    Result<void> open_images(BoardConfig&);
+    Result<BlockImage*> open_image(const ImageConfig&, const std::string& what);
+    Result<void> fill_firmware(const BoardConfig&);
+    Result<void> make_cpu();
+    void apply(const InputEvent&);
+    void exchange_medium(const InputEvent&);
+    void on_earlier_deadline(Time);
+    void set_smm(bool active);
+    void hard_reset();
+    std::optional<Stop> take_requests();
+    std::optional<Stop> after_run(Cpu::Stop);
+    std::optional<Stop> idle();
+    Stop stop(Stop s) { return stopped_ = s, s; }
+    void move_time(Time by);
+    u64 icount_at(Time t) const { return t == kNever ? kNeverCount : t - skew_; }
+
+    static constexpr u64 kNeverCount = ~u64{0};
+    struct Proxy;  // stands for the board while the processor is made
+    MachineConfig config_;
+    Clock clock_;
+    std::unique_ptr<PhysMap> memory_;
+    IoPorts io_;
+    std::unique_ptr<Proxy> proxy_;
+    std::vector<std::unique_ptr<BlockImage>> images_;
+    std::vector<std::vector<std::string>> boot_paths_;
+    Pin<&Machine::set_smm> smm_pin_{*this};
+    std::unique_ptr<Cpu> cpu_;
+    std::unique_ptr<PcI440fx> board_;
+    InputGate gate_;
+    Pacer pacer_;
+    u64 skew_ = 0;         // machine time minus instruction count
+    u64 stop_at_ = kNeverCount;
+    std::optional<Stop> stopped_;
+    struct Requests {
+        bool hard_reset = false, soft_reset = false, power_off = false, debug_exit = false;
+        bool any() const { return hard_reset || soft_reset || power_off || debug_exit; }
+    } requests_;
+    u32 exit_value_ = 0;
+    u64 resets_ = 0, triple_faults_ = 0, triple_fault_rip_ = 0;
+    bool button_heard_ = false;
+    unsigned hopeless_ = 0;  // deadlines passed in a row in HLT with interrupts off
+};
+}  // namespace calque
