@@ -123,9 +123,20 @@ void Machine::apply(const InputEvent& e) {
 // x: index of the image, or -1; y: 1 for a floppy disk; z: whether to insist.
 void Machine::exchange_medium(const InputEvent& e) {
     BlockImage* image = e.x >= 0 ? images_[static_cast<size_t>(e.x)].get() : nullptr;
-    if (e.y) return board_->floppy()->drive(static_cast<unsigned>(e.a)).insert(image);
-    AtapiCdrom& drive = *board_->cdrom(static_cast<unsigned>(e.a));
-    if (drive.eject(e.z != 0) && image) drive.insert(image);
+    BlockImage* old = nullptr;
+    if (e.y) {
+        FloppyDrive& drive = board_->floppy()->drive(static_cast<unsigned>(e.a));
+        old = drive.medium();
+        drive.insert(image);
+    } else {
+        AtapiCdrom& drive = *board_->cdrom(static_cast<unsigned>(e.a));
+        BlockImage* const was = drive.medium();
+        if (!drive.eject(e.z != 0)) return;
+        old = was;
+        if (image) drive.insert(image);
+    }
+    for (auto& i : images_)
+        if (old && i.get() == old) i.reset();  // closes and unlocks the file
 }
 
 Result<void> Machine::change_cdrom(unsigned n, const std::string& path, bool force) {
@@ -157,7 +168,7 @@ bool Machine::power_button() {
 
 Result<void> Machine::flush() {
     for (auto& image : images_)
-        if (!image->flush()) return Error{"an image file could not be written completely; its disk may be full"};
+        if (image && !image->flush()) return Error{"an image file could not be written completely; its disk may be full"};
     return {};
 }
 

@@ -86,9 +86,8 @@ PcI440fx::PcI440fx(const BoardConfig& config, PhysMap& memory, IoPorts& io, Cloc
       ide_{memory, piix3_.isa_irq(14), piix3_.isa_irq(15)},
       vga_{clock, config.vga_bios},
       fw_cfg_{memory},
-      i8042_{clock, {piix3_.isa_irq(1), piix3_.isa_irq(12), a20_.keyboard(), soft_reset_pin_}},
-      keyboard_{i8042_.keyboard_port()},
-      mouse_{i8042_.mouse_port()} {
+      keyboard_{clock}, mouse_{clock},
+      i8042_{clock, {piix3_.isa_irq(1), piix3_.isa_irq(12), a20_.keyboard(), soft_reset_pin_}, keyboard_, mouse_} {
     pic1_.cascade(2, pic2_);
     pm_.set_acpi_commands(kAcpiEnable, kAcpiDisable);
     wire_memory();
@@ -116,9 +115,9 @@ void PcI440fx::wire_ports() {
     io_.map(0x000, 16, dma_.first());
     io_.map(0x020, 2, pic1_);
     io_.map(0x040, 4, pit_);
-    io_.map(0x060, 1, i8042_, 0);
+    io_.map(0x060, 1, i8042_.data_port());
     io_.map(0x061, 1, port61_);
-    io_.map(0x064, 1, i8042_, 4);
+    io_.map(0x064, 1, i8042_.command_port());
     io_.map(0x070, 4, rtc_);
     io_.map(0x080, 16, dma_.pages());
     io_.map(0x092, 1, port92_);
@@ -227,7 +226,7 @@ void PcI440fx::list_devices() {
     devices_ = {{"pic1", &pic1_}, {"pic2", &pic2_}, {"ioapic", &ioapic_}, {"i440fx", &i440fx_}, {"piix3", &piix3_},
                 {"pci", &pci_}, {"hpet", &hpet_}, {"pit", &pit_}, {"rtc", &rtc_}, {"dma", &dma_}, {"a20", &a20_},
                 {"port92", &port92_}, {"port61", &port61_}, {"pm", &pm_}, {"ide", &ide_}, {"vga", &vga_},
-                {"fw_cfg", &fw_cfg_}, {"i8042", &i8042_}, {"keyboard", &keyboard_}, {"mouse", &mouse_}};
+                {"fw_cfg", &fw_cfg_}, {"keyboard", &keyboard_}, {"mouse", &mouse_}, {"i8042", &i8042_}};
     if (floppy_) devices_.push_back({"floppy", &*floppy_});
     for (auto& port : serial_) devices_.push_back({"serial", port.get()});
     for (auto& port : parallel_) devices_.push_back({"parallel", port.get()});

@@ -162,9 +162,9 @@ private:
     Piix3Ide ide_;
     VgaPci vga_;
     FwCfg fw_cfg_;
-    I8042 i8042_;
     Ps2Keyboard keyboard_;
     Ps2Mouse mouse_;
+    I8042 i8042_;
     std::optional<I82078> floppy_;
     std::vector<std::unique_ptr<AtaDisk>> disks_;
     std::vector<std::unique_ptr<AtapiCdrom>> cdroms_;
