@@ -227,7 +227,9 @@ void Hpet::state(StateIO& s) {  // the machine loads its clock before its device
     if (!s.loading()) return;
     config_ &= 3, status_ &= 7;
     since_ = std::min(since_, clock_.now());
-    pins_.irq0.set(!legacy() && pit_level_), pins_.irq8.set(!legacy() && rtc_level_);
+    // Each line gets its final level at once: an edge here would be an interrupt that never was.
+    pins_.irq0.set(legacy() ? timers_[0].raised : pit_level_);
+    pins_.irq8.set(legacy() ? timers_[1].raised : rtc_level_);
     for (unsigned n = 0; n < kTimers; ++n) {
         timers_[n].due = std::max(timers_[n].due, clock_.now());
         if (timers_[n].raised) route(n).set(true);
