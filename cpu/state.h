@@ -93,6 +93,8 @@ struct FpuState {
     u16 sw = 0;         // without TOP
     u16 opcode = 0, ip_sel = 0, dp_sel = 0;
     u64 ip = 0, dp = 0;
+    u16 store_sw = 0;         // between the two helpers of a store (fpu_store_value, fpu_store_done)
+    bool store_kept = false;
 };
 
 /// An exception on its way to delivery.

@@ -1,0 +1,244 @@
+#include "cpu/fpu/x87.h"
+
+#include "cpu/helpers.h"
+#include "cpu/memory.h"
+
+namespace calque {
+
+using namespace fp;
+
+bool X87::pending() {
+    // Without CR0.NE the exception would go out by FERR# and come back as IRQ 13, which this processor's pins do not have.
+    if (!(f.sw & fsw::ES) || !(s.cr0 & cr0::NE)) return false;
+    raise(s, vec::MF);
+    return true;
+}
+
+void update_error_summary(FpuState& f) {
+    const bool error = f.sw & ~f.cw & kAllFlags;
+    f.sw = static_cast<u16>(error ? f.sw | fsw::ES | fsw::B : f.sw & ~(fsw::ES | fsw::B));
+}
+
+void reset_fpu(FpuState& f) {
+    f.cw = 0x37f;
+    f.sw = 0;
+    f.top_tags = 0;
+    f.opcode = f.ip_sel = f.dp_sel = 0;
+    f.ip = f.dp = 0;
+}
+
+u16 status_word(const FpuState& f) { return static_cast<u16>(f.sw | (f.top_tags & 7) << 11); }
+
+void set_status_word(FpuState& f, u16 sw) {
+    f.sw = sw & static_cast<u16>(~fsw::Top);
+    f.top_tags = (f.top_tags & ~7u) | (sw >> 11 & 7);
+}
+
+u16 full_tags(const FpuState& f) {
+    u16 tags = 0;
+    for (unsigned i = 0; i < 8; ++i) {
+        unsigned tag = 3;  // empty
+        if (f.top_tags >> (8 + i) & 1) {
+            switch (classify({f.reg[i].sig, f.reg[i].se})) {
+            case Class::normal: tag = 0; break;
+            case Class::zero: tag = 1; break;
+            default: tag = 2; break;
+            }
+        }
+        tags = static_cast<u16>(tags | tag << (2 * i));
+    }
+    return tags;
+}
+
+void set_full_tags(FpuState& f, u16 tags) {
+    u32 valid = 0;
+    for (unsigned i = 0; i < 8; ++i) valid |= u32{(tags >> (2 * i) & 3) != 3} << (8 + i);
+    f.top_tags = (f.top_tags & 7) | valid;
+}
+
+void X87::note_unmasked() {
+    f.sw |= fsw::ES | fsw::B;
+    f.opcode = op.fop;
+    f.dp = address_;
+}
+
+bool X87::settle() {
+    f.sw = static_cast<u16>((f.sw & ~fsw::C1) | env.flags | (env.rounded_up ? fsw::C1 : 0));
+    const u8 unmasked = env.flags & ~env.masks;
+    if (!unmasked) return false;
+    note_unmasked();
+    return unmasked & (IE | DE | ZE);
+}
+
+bool X87::stack_fault(bool overflow) {
+    env.flags = IE;
+    env.rounded_up = overflow;
+    f.sw |= fsw::SF;
+    return settle();
+}
+
+void X87::result(F80 v, unsigned to) {
+    if (settle()) return;
+    set(to, v);
+    pop(op.pops);
+}
+
+void X87::underflow(unsigned to) {
+    if (stack_fault(false)) return;
+    set(to, kDefaultNan80);
+    pop(op.pops);
+}
+
+// ---- loads
+
+namespace {
+
+F80 loaded(X87& x, u64 descriptor, u64 bits) {
+    switch (x.op.source) {
+    case FpuOp::m32: return widen(F32{static_cast<u32>(bits)}, x.env);
+    case FpuOp::m64: return widen(F64{bits}, x.env);
+    case FpuOp::m80: return {bits, static_cast<u16>(descriptor >> FpuOp::se_shift)};
+    case FpuOp::i16:
+    case FpuOp::i32:
+    case FpuOp::i64: return f80_from_int(static_cast<i64>(bits));
+    case FpuOp::constant: return constant(x.op.index, x.env.rounding);
+    case FpuOp::st: break;
+    }
+    return x.st(x.op.index);
+}
+
+/// An operand of arithmetic: signaling NaNs and denormals are left to the operation.
+F80 operand(X87& x, u64 bits) {
+    switch (x.op.source) {
+    case FpuOp::m32: return widen_operand(F32{static_cast<u32>(bits)}, x.env);
+    case FpuOp::m64: return widen_operand(F64{bits}, x.env);
+    case FpuOp::st: return x.st(x.op.index);
+    default: return f80_from_int(static_cast<i64>(bits));
+    }
+}
+
+u16 codes_of(Relation r) {
+    switch (r) {
+    case Relation::less: return fsw::C0;
+    case Relation::equal: return fsw::C3;
+    case Relation::greater: return 0;
+    case Relation::unordered: break;
+    }
+    return fsw::C0 | fsw::C2 | fsw::C3;
+}
+
+void compare_with(X87& x, F80 other, bool missing) {
+    const bool quiet = x.op.op == fop::ucom;
+    Relation r = Relation::unordered;
+    if (missing) {
+        if (x.stack_fault(false)) return;
+    } else {
+        r = compare(x.st(0), other, !quiet, x.env);
+        if (x.settle()) return;
+    }
+    x.codes(codes_of(r));
+    x.pop(x.op.pops);
+}
+}  // namespace
+
+u64 helper_fpu_load(CpuState& s, u64 a, u64 b, u64 c) {
+    X87 x{s, a, c};
+    if (x.pending()) return 0;
+    if (!x.empty(7)) {
+        if (!x.stack_fault(true)) x.push(kDefaultNan80);
+        return 0;
+    }
+    if (x.op.source == FpuOp::st && x.empty(x.op.index)) {
+        if (!x.stack_fault(false)) x.push(kDefaultNan80);
+        return 0;
+    }
+    const F80 v = loaded(x, a, b);
+    x.env.rounded_up = false;  // loads clear C1, constants included
+    if (!x.settle()) x.push(v);
+    return 0;
+}
+
+u64 helper_fpu_arith(CpuState& s, u64 a, u64 b, u64 c) {
+    X87 x{s, a, c};
+    if (x.pending()) return 0;
+    const unsigned to = x.op.to_index ? x.op.index : 0;
+    const bool missing = x.empty(0) || (x.op.source == FpuOp::st && x.empty(x.op.index));
+    const F80 left = x.st(0), right = operand(x, b);
+    FpEnv& e = x.env;
+    if (x.op.op == fop::com || x.op.op == fop::comp || x.op.op == fop::ucom) return compare_with(x, right, missing), 0;
+    if (missing) return x.underflow(to), 0;
+    switch (x.op.op) {
+    case fop::add: x.result(add(left, right, e), to); break;
+    case fop::mul: x.result(mul(left, right, e), to); break;
+    case fop::sub: x.result(sub(left, right, e), to); break;
+    case fop::subr: x.result(sub(right, left, e), to); break;
+    case fop::div: x.result(div(left, right, e), to); break;
+    default: x.result(div(right, left, e), to); break;
+    }
+    return 0;
+}
+
+u64 helper_fpu_compare_flags(CpuState& s, u64 a, u64, u64 c) {
+    X87 x{s, a, c};
+    if (x.pending()) return 0;
+    Relation r = Relation::unordered;
+    if (x.empty(0) || x.empty(x.op.index)) {
+        if (x.stack_fault(false)) return 0;
+    } else {
+        r = compare(x.st(0), x.st(x.op.index), x.op.op != fop::ucom, x.env);
+        if (x.settle()) return 0;
+    }
+    u16 flags = jit::fl::One;
+    if (r == Relation::less) flags |= jit::fl::CF;
+    if (r == Relation::equal) flags |= jit::fl::ZF;
+    if (r == Relation::unordered) flags |= jit::fl::CF | jit::fl::ZF | jit::fl::PF;
+    s.flags = flags;  // OF, SF and AF become 0
+    x.pop(x.op.pops);
+    return 0;
+}
+
+// ---- stores to memory: the value first, the rest when the store has not faulted
+
+namespace {
+u64 stored(X87& x) {
+    const bool truncate = x.op.op == fop::truncate, none = x.empty(0);
+    const Round mode = truncate ? Round::zero : x.env.rounding;
+    if (none) x.env.flags = IE;
+    const F80 v = x.st(0);
+    switch (x.op.source) {
+    case FpuOp::m32: return none ? kDefaultNan32.bits : f80_to_f32(v, x.env).bits;
+    case FpuOp::m64: return none ? kDefaultNan64.bits : f80_to_f64(v, x.env).bits;
+    case FpuOp::i16: return static_cast<u16>(none ? i16{-0x8000} : to_int<i16>(v, mode, x.env));
+    case FpuOp::i32: return static_cast<u32>(none ? i32{-0x7fffffff - 1} : to_int<i32>(v, mode, x.env));
+    default: return none ? u64{1} << 63 : static_cast<u64>(to_int<i64>(v, mode, x.env));
+    }
+}
+unsigned stored_bytes(FpuOp::Source s) {
+    return s == FpuOp::i16 ? 2 : s == FpuOp::m32 || s == FpuOp::i32 ? 4 : 8;
+}
+}  // namespace
+
+u64 helper_fpu_store_value(CpuState& s, u64 a, u64, u64 c) {
+    X87 x{s, a, c};
+    if (x.pending()) return 0;
+    const bool none = x.empty(0);
+    u64 v = stored(x);
+    auto& f = s.fpu;
+    f.store_sw = static_cast<u16>(x.env.flags | (x.env.rounded_up ? fsw::C1 : 0) | (none ? fsw::SF : 0));
+    f.store_kept = x.env.flags & ~x.env.masks & ~PE;
+    if (f.store_kept) {
+        // Nothing may be stored: give back what is there.
+        v = 0;
+        if (!read_linear(s, c, &v, stored_bytes(x.op.source))) return 0;
+    }
+    return v;
+}
+
+u64 helper_fpu_store_done(CpuState& s, u64 a, u64, u64 c) {
+    X87 x{s, a, c};
+    x.f.sw = static_cast<u16>((x.f.sw & ~fsw::C1) | x.f.store_sw);
+    if (x.f.store_sw & ~x.f.cw & kAllFlags) x.note_unmasked();
+    if (!x.f.store_kept) x.pop(x.op.pops);
+    return 0;
+}
+}  // namespace calque

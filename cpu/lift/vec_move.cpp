@@ -1,0 +1,196 @@
+// MMX and SSE moves, shuffles of single elements, and MXCSR.
+#include "cpu/lift/vector.h"
+#include "cpu/memory.h"
+
+namespace calque {
+
+using namespace vector;
+
+namespace {
+
+/// Moves of whole registers; `aligned` memory operands raise #GP when they are not.
+void move_whole(Lifter& l, const Insn& in, bool aligned) {
+    if (!begin_sse(l)) return;
+    const Operand &to = in.op[0], &from = in.op[1];
+    if (!to.is_mem()) return l.set_xmm(to.reg, source(l, from, 16, aligned));
+    const Val at = l.linear(to, 16, true);
+    if (aligned) l.require_aligned(at, 16);
+    l.ir.store(at, l.xmm(from.reg));
+}
+
+/// MOVSS and MOVSD: registers merge, loads clear.
+void move_scalar(Lifter& l, const Insn& in, unsigned bytes) {
+    if (!begin_sse(l)) return;
+    const Lane lane = bytes == 4 ? Lane::I32 : Lane::I64;
+    const Operand &to = in.op[0], &from = in.op[1];
+    if (to.is_mem()) return l.ir.store(l.linear(to, bytes, true), l.ir.vec(Op::vextract, lane, l.xmm(from.reg), {}, 0, jit::int_type(bytes)));
+    const Val v = source(l, from, bytes);
+    l.set_xmm(to.reg, from.is_mem() ? v : l.ir.vec(Op::vlow, lane, l.xmm(to.reg), v));
+}
+
+/// MOVLPS, MOVHPS and their PD forms: one half to or from memory.
+void move_half(Lifter& l, const Insn& in, u8 half) {
+    if (!begin_sse(l)) return;
+    const Operand &to = in.op[0], &from = in.op[1];
+    if (to.is_mem()) return l.ir.store(l.linear(to, 8, true), half ? high64(l, l.xmm(from.reg)) : low64(l, l.xmm(from.reg)));
+    const Val v = l.ir.load(Type::I64, l.linear(from, 8, false));
+    l.set_xmm(to.reg, l.ir.vec(Op::vinsert, Lane::I64, l.xmm(to.reg), v, half));
+}
+
+void mmx_to(Lifter& l, u8 reg, Val v64) {
+    touch_mmx(l, reg);
+    set_mmx(l, reg, v64);
+}
+
+/// MOVD and MOVQ with an MMX register.
+void move_mmx(Lifter& l, const Insn& in) {
+    if (!begin_mmx(l)) return;
+    const Operand &to = in.op[0], &from = in.op[1];
+    const bool load = to.kind == Operand::mmx;
+    const unsigned bytes = (load ? from : to).kind == Operand::mmx ? 8 : (load ? from : to).size;
+    if (load) {
+        const Val v = from.kind == Operand::mmx ? mmx_value(l, from.reg) : l.ir.zext(l.read(from), Type::I64);
+        return mmx_to(l, to.reg, v);
+    }
+    const Val v = l.ir.trunc(mmx_value(l, from.reg), jit::int_type(bytes));
+    if (!to.is_mem()) {
+        touch_mmx(l, 8);
+        return l.write(to, v);
+    }
+    const Val at = l.linear(to, bytes, true);
+    touch_mmx(l, 8);
+    l.ir.store(at, v);
+}
+
+/// MOVD and MOVQ with an xmm register.
+void move_int(Lifter& l, const Insn& in) {
+    if (uses_mmx(in)) return move_mmx(l, in);
+    if (!begin_sse(l)) return;
+    const Operand &to = in.op[0], &from = in.op[1];
+    if (to.kind == Operand::xmm) {
+        const Val v = from.kind == Operand::xmm ? low64(l, l.xmm(from.reg)) : l.read(from);
+        return l.set_xmm(to.reg, from_int(l, v));
+    }
+    const Type t = jit::int_type(to.size);
+    l.write(to, l.ir.vec(Op::vextract, t == Type::I64 ? Lane::I64 : Lane::I32, l.xmm(from.reg), {}, 0, t));
+}
+}  // namespace
+
+void lift_mov_aligned(Lifter& l, const Insn& in) { move_whole(l, in, true); }
+void lift_mov_unaligned(Lifter& l, const Insn& in) { move_whole(l, in, false); }
+void lift_movss(Lifter& l, const Insn& in) { move_scalar(l, in, 4); }
+void lift_movsd_sse(Lifter& l, const Insn& in) { move_scalar(l, in, 8); }
+void lift_movlp(Lifter& l, const Insn& in) { move_half(l, in, 0); }
+void lift_movhp(Lifter& l, const Insn& in) { move_half(l, in, 1); }
+void lift_movd(Lifter& l, const Insn& in) { move_int(l, in); }
+
+void lift_movhlps(Lifter& l, const Insn& in) {
+    if (!begin_sse(l)) return;
+    l.set_xmm(in.op[0].reg, l.ir.vec(Op::vshuffle2, Lane::I64, l.xmm(in.op[1].reg), l.xmm(in.op[0].reg), 3));
+}
+void lift_movlhps(Lifter& l, const Insn& in) {
+    if (!begin_sse(l)) return;
+    l.set_xmm(in.op[0].reg, l.ir.vec(Op::vunpack_lo, Lane::I64, l.xmm(in.op[0].reg), l.xmm(in.op[1].reg)));
+}
+
+void lift_movddup(Lifter& l, const Insn& in) {
+    if (!begin_sse(l)) return;
+    const Val v = source(l, in.op[1], 8);
+    l.set_xmm(in.op[0].reg, l.ir.vec(Op::vunpack_lo, Lane::I64, v, v));
+}
+void lift_movsldup(Lifter& l, const Insn& in) {
+    if (!begin_sse(l)) return;
+    l.set_xmm(in.op[0].reg, l.ir.vec(Op::vshuffle, Lane::I32, source(l, in.op[1], 16), {}, 0xa0));
+}
+void lift_movshdup(Lifter& l, const Insn& in) {
+    if (!begin_sse(l)) return;
+    l.set_xmm(in.op[0].reg, l.ir.vec(Op::vshuffle, Lane::I32, source(l, in.op[1], 16), {}, 0xf5));
+}
+
+void lift_movq2dq(Lifter& l, const Insn& in) {
+    if (!begin_sse(l)) return;
+    touch_mmx(l, 8);
+    l.set_xmm(in.op[0].reg, from_int(l, mmx_value(l, in.op[1].reg)));
+}
+void lift_movdq2q(Lifter& l, const Insn& in) {
+    if (!begin_sse(l)) return;
+    mmx_to(l, in.op[0].reg, low64(l, l.xmm(in.op[1].reg)));
+}
+
+void lift_maskmovdqu(Lifter& l, const Insn& in) {
+    if (!begin_sse(l)) return;
+    const Val at = l.linear(in.seg, l.ir.zext(l.gpr(RDI, in.addr_size), Type::I64), 16, true);
+    l.call(Helper::mask_move16, Type::None, at, l.c64(in.op[in.op_count - 2].reg), l.c64(last(in).reg));
+}
+void lift_maskmovq(Lifter& l, const Insn& in) {
+    if (!begin_mmx(l)) return;
+    const Val at = l.linear(in.seg, l.ir.zext(l.gpr(RDI, in.addr_size), Type::I64), 8, true);
+    touch_mmx(l, 8);
+    l.call(Helper::mask_move, Type::None, at, mmx_value(l, in.op[in.op_count - 2].reg), mmx_value(l, last(in).reg));
+}
+
+void lift_movmsk(Lifter& l, const Insn& in) {
+    if (!begin_sse(l)) return;
+    const Lane lane = in.mn == Mn::MOVMSKPS ? Lane::F32 : Lane::F64;
+    l.write(in.op[0], l.ir.zext(l.ir.vec(Op::vmovmask, lane, l.xmm(in.op[1].reg), {}, 0, Type::I32), jit::int_type(in.op[0].size)));
+}
+void lift_pmovmskb(Lifter& l, const Insn& in) {
+    const bool mmx = uses_mmx(in);
+    if (!(mmx ? begin_mmx(l) : begin_sse(l))) return;
+    if (mmx) touch_mmx(l, 8);
+    const Val m = l.ir.vec(Op::vmovmask, Lane::I8, source(l, in.op[1], 16), {}, 0, Type::I32);
+    l.write(in.op[0], l.ir.zext(m, jit::int_type(in.op[0].size)));
+}
+
+void lift_pinsrw(Lifter& l, const Insn& in) {
+    const Operand& to = in.op[0];
+    const bool mmx = to.kind == Operand::mmx;
+    if (!(mmx ? begin_mmx(l) : begin_sse(l))) return;
+    const Val v = in.op[1].is_mem() ? l.ir.load(Type::I16, l.linear(in.op[1], 2, false)) : l.gpr(in.op[1].reg, 2);
+    const u8 at = static_cast<u8>(in.op[2].value & (mmx ? 3 : 7));
+    if (!mmx) return l.set_xmm(to.reg, l.ir.vec(Op::vinsert, Lane::I16, l.xmm(to.reg), v, at));
+    mmx_to(l, to.reg, low64(l, l.ir.vec(Op::vinsert, Lane::I16, from_int(l, mmx_value(l, to.reg)), v, at)));
+}
+void lift_pextrw(Lifter& l, const Insn& in) {
+    const bool mmx = uses_mmx(in);
+    if (!(mmx ? begin_mmx(l) : begin_sse(l))) return;
+    if (in.op[0].is_mem()) return l.raise(vec::UD);  // the form of SSE4.1
+    if (mmx) touch_mmx(l, 8);
+    const u8 at = static_cast<u8>(in.op[2].value & (mmx ? 3 : 7));
+    const Val v = l.ir.vec(Op::vextract, Lane::I16, source(l, in.op[1], 16), {}, at, Type::I16);
+    l.write(in.op[0], l.ir.zext(v, jit::int_type(in.op[0].size)));
+}
+
+void lift_ldmxcsr(Lifter& l, const Insn& in) {
+    if (!begin_sse(l)) return;
+    l.end_with(Helper::ldmxcsr, l.ir.zext(l.ir.load(Type::I32, l.linear(in.op[0], 4, false)), Type::I64));
+}
+void lift_stmxcsr(Lifter& l, const Insn& in) {
+    if (!begin_sse(l)) return;
+    const Val at = l.linear(in.op[0], 4, true);
+    l.ir.store(at, l.ir.trunc(l.call(Helper::stmxcsr, Type::I64), Type::I32));
+}
+
+// ---- state in memory
+
+namespace {
+/// FXSAVE and XSAVE do not stop at CR4.OSFXSR.
+Val state_area(Lifter& l, const Insn& in, unsigned bytes, bool write) {
+    const Val at = l.linear(in.op[0], bytes, write);
+    if (bytes == 512) l.require_aligned(at, 16);
+    return at;
+}
+Val rex_w(Lifter& l, const Insn& in) { return l.c64(in.op_size == 8); }
+}  // namespace
+
+void lift_fxsave(Lifter& l, const Insn& in) {
+    if (l.has(mode::FpuTrap)) return l.raise(vec::NM);
+    l.call(Helper::fxsave, Type::None, state_area(l, in, 512, true), rex_w(l, in));
+}
+void lift_fxrstor(Lifter& l, const Insn& in) {
+    if (l.has(mode::FpuTrap)) return l.raise(vec::NM);
+    l.end_with(Helper::fxrstor, state_area(l, in, 512, false), rex_w(l, in));
+}
+void lift_xsave(Lifter& l, const Insn& in) { l.call(Helper::xsave, Type::None, state_area(l, in, 576, true), rex_w(l, in)); }
+void lift_xrstor(Lifter& l, const Insn& in) { l.end_with(Helper::xrstor, state_area(l, in, 576, false), rex_w(l, in)); }
+}  // namespace calque
