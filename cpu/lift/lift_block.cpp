@@ -31,7 +31,7 @@ struct LimitCheck {
 
     void emit(Lifter& l) {
         if (l.code64() || l.has(mode::FlatCs)) return;
-        const Val at = l.ir.emit(jit::Op::constant, Type::I64), one = l.ir.emit(jit::Op::constant, Type::I64);
+        const Val at = l.ir.late_constant(Type::I64), one = l.ir.late_constant(Type::I64);
         const Val past = l.ir.icmp(Cmp::uge, at, l.ir.get(slot::code_end, Type::I64));
         l.ir.call_if(past, static_cast<u16>(Helper::code_limit), at, one);
         last = at.ref, single = one.ref;

@@ -16,6 +16,10 @@ public:
     explicit Builder(Block& block);
 
     Val constant(Type t, u64 value);               // value is cut to the type
+    /// A constant whose value is known only later: fill() it before the block is finished, and compute nothing from it but comparisons
+    /// with unknown values.
+    Val late_constant(Type t) { return {folder_.late_constant(t), t}; }
+    void fill(Val v, u64 value) { block_.code[v.ref].imm = value & mask(v.type); }
     bool is_constant(Val v, u64* value = nullptr) const;
     Val get(u8 slot, Type t);
     void set(u8 slot, Val v);

@@ -52,6 +52,12 @@ Ref Folder::constant(Type t, u64 value) {
     return r;
 }
 
+Ref Folder::late_constant(Type t) {
+    Inst i;
+    i.op = Op::constant, i.type = t, i.imm = 0x5bd1e995 & mask(t);  // no value that an algebraic rule looks for
+    return append(i);
+}
+
 bool Folder::is_constant(Ref r, u64& value) const {
     if (r == 0 || at(r).op != Op::constant) return false;
     value = at(r).imm;

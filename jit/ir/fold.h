@@ -11,6 +11,8 @@ public:
     /// Appends the instruction, or something simpler with the same value. Returns the value; 0 if it makes none.
     Ref add(Inst);
     Ref constant(Type, u64 value);
+    /// A constant of its own, whose value will be filled in later. Nothing may have been folded from it.
+    Ref late_constant(Type);
     bool is_constant(Ref, u64& value) const;
 
 private:

@@ -26,6 +26,16 @@ TEST_CASE("constants are cut to their type and shared") {
     CHECK(t.b.constant(Type::I32, 5).ref != t.b.constant(Type::I64, 5).ref);
 }
 
+TEST_CASE("a constant that is filled in later is nobody else's") {
+    B t;
+    const Val late = t.b.late_constant(Type::I64), other = t.b.late_constant(Type::I64);
+    const Val test = t.b.icmp(Cmp::uge, late, t.x);
+    CHECK(t.op(test) == Op::icmp);
+    t.b.fill(late, 0);
+    CHECK(t.b.constant(Type::I64, 0).ref != late.ref);
+    CHECK(late.ref != other.ref);
+}
+
 TEST_CASE("constant arguments fold") {
     B t;
     const auto c = [&](Type type, u64 v) { return t.b.constant(type, v); };
