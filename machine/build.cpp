@@ -33,7 +33,7 @@ struct Machine::Proxy final : IntAck, ApicEoi {
 };
 
 Machine::Machine(const MachineConfig& config)
-    : config_{config}, proxy_{std::make_unique<Proxy>()}, gate_{[this] { return icount(); }, [this](const InputEvent& e) { apply(e); }},
+    : config_{config}, proxy_{std::make_unique<Proxy>()}, gate_{[this] { return icount(); }, [this](const GateEvent& e) { apply(e); }},
       pacer_{config.host_now ? config.host_now : steady_host_clock()} {}
 
 Machine::~Machine() {

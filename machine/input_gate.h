@@ -7,7 +7,7 @@
 
 namespace calque {
 
-struct InputEvent {
+struct GateEvent {
     enum class Kind : u8 { key, mouse_move, mouse_button, serial, serial_break, time_skew, power_button, reset, insert_medium };
     u64 icount = 0;
     Kind kind{};
@@ -17,18 +17,18 @@ struct InputEvent {
 
 class InputGate {
 public:
-    using Apply = std::function<void(const InputEvent&)>;
+    using Apply = std::function<void(const GateEvent&)>;
     InputGate(std::function<u64()> icount, Apply apply) : icount_{std::move(icount)}, apply_{std::move(apply)} {}
 
     /// Takes effect now, between two instructions. Call it only while the processor does not run.
-    void submit(InputEvent e) {
+    void submit(GateEvent e) {
         e.icount = icount_();
         ++count_;
         if (on_event) on_event(e);
         apply_(e);
     }
     u64 count() const { return count_; }
-    std::function<void(const InputEvent&)> on_event;  // a recorder listens here
+    std::function<void(const GateEvent&)> on_event;  // a recorder listens here
 
 private:
     std::function<u64()> icount_;

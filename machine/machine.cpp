@@ -24,7 +24,7 @@ Machine::Stop Machine::run(u64 instructions) {
         u64 target = std::min({end, stop_at_, icount_at(clock_.next_deadline())});
         if (config_.clock == ClockMode::host) {
             if (const Time by = pacer_.step(clock_.now(), clock_.next_deadline())) {
-                gate_.submit({.kind = InputEvent::Kind::time_skew, .a = by});
+                gate_.submit({.kind = GateEvent::Kind::time_skew, .a = by});
                 continue;
             }
             target = std::min(target, icount() + kHostSlice);
@@ -58,7 +58,7 @@ std::optional<Machine::Stop> Machine::idle() {
     if (deaf && (next == kNever || ++hopeless_ > kHopelessDeadlines)) return stop(Stop::halted);
     if (config_.clock == ClockMode::host) {
         if (next == kNever || pacer_.wait_for(next) > 0) return Stop::idle;
-        gate_.submit({.kind = InputEvent::Kind::time_skew, .a = next - std::min(next, clock_.now())});
+        gate_.submit({.kind = GateEvent::Kind::time_skew, .a = next - std::min(next, clock_.now())});
         return {};
     }
     if (next == kNever) return Stop::idle;
@@ -101,8 +101,8 @@ void Machine::hard_reset() {
 
 void Machine::set_smm(bool active) { memory_->set_smm(active); }
 
-void Machine::apply(const InputEvent& e) {
-    using Kind = InputEvent::Kind;
+void Machine::apply(const GateEvent& e) {
+    using Kind = GateEvent::Kind;
     switch (e.kind) {
     case Kind::key: board_->keyboard().key(static_cast<u8>(e.a), e.x != 0); break;
     case Kind::mouse_move: board_->mouse().move(e.x, e.y, e.z); break;
@@ -121,7 +121,7 @@ void Machine::apply(const InputEvent& e) {
 }
 
 // x: index of the image, or -1; y: 1 for a floppy disk; z: whether to insist.
-void Machine::exchange_medium(const InputEvent& e) {
+void Machine::exchange_medium(const GateEvent& e) {
     BlockImage* image = e.x >= 0 ? images_[static_cast<size_t>(e.x)].get() : nullptr;
     BlockImage* old = nullptr;
     if (e.y) {
@@ -143,12 +143,12 @@ Result<void> Machine::change_cdrom(unsigned n, const std::string& path, bool for
     const AtapiCdrom* drive = board_->cdrom(n);
     if (!drive) return Error{"there is no CD-ROM drive " + std::to_string(n)};
     if (drive->locked() && !force) {
-        gate_.submit({.kind = InputEvent::Kind::insert_medium, .a = n, .x = -1});  // the guest sees an eject request
+        gate_.submit({.kind = GateEvent::Kind::insert_medium, .a = n, .x = -1});  // the guest sees an eject request
         return Error{"the guest has locked CD-ROM drive " + std::to_string(n) + "; it has been asked to release the medium"};
     }
     auto image = open_image({path, true, false}, "CD-ROM");
     if (!image) return image.error();
-    gate_.submit({.kind = InputEvent::Kind::insert_medium, .a = n, .x = *image ? static_cast<i32>(images_.size()) - 1 : -1, .z = force});
+    gate_.submit({.kind = GateEvent::Kind::insert_medium, .a = n, .x = *image ? static_cast<i32>(images_.size()) - 1 : -1, .z = force});
     return {};
 }
 
@@ -157,12 +157,12 @@ Result<void> Machine::change_floppy(unsigned n, const std::string& path, bool re
         return Error{"there is no floppy drive " + std::to_string(n)};
     auto image = open_image({path, read_only, false}, "floppy disk");
     if (!image) return image.error();
-    gate_.submit({.kind = InputEvent::Kind::insert_medium, .a = n, .x = *image ? static_cast<i32>(images_.size()) - 1 : -1, .y = 1});
+    gate_.submit({.kind = GateEvent::Kind::insert_medium, .a = n, .x = *image ? static_cast<i32>(images_.size()) - 1 : -1, .y = 1});
     return {};
 }
 
 bool Machine::power_button() {
-    gate_.submit({.kind = InputEvent::Kind::power_button});
+    gate_.submit({.kind = GateEvent::Kind::power_button});
     return button_heard_;
 }
 
@@ -172,19 +172,19 @@ Result<void> Machine::flush() {
     return {};
 }
 
-void Machine::key(u8 usage, bool down) { gate_.submit({.kind = InputEvent::Kind::key, .a = usage, .x = down}); }
+void Machine::key(u8 usage, bool down) { gate_.submit({.kind = GateEvent::Kind::key, .a = usage, .x = down}); }
 void Machine::mouse_rel(int dx, int dy, int dz) {
-    gate_.submit({.kind = InputEvent::Kind::mouse_move, .x = dx, .y = dy, .z = dz});
+    gate_.submit({.kind = GateEvent::Kind::mouse_move, .x = dx, .y = dy, .z = dz});
 }
 void Machine::mouse_button(unsigned n, bool down) {
-    gate_.submit({.kind = InputEvent::Kind::mouse_button, .a = n, .x = down});
+    gate_.submit({.kind = GateEvent::Kind::mouse_button, .a = n, .x = down});
 }
 unsigned Machine::serial_room(unsigned n) {
     const Uart16550* port = board_->serial(n);
     return port ? port->receive_space() : 0;
 }
-void Machine::serial_input(unsigned n, u8 c) { gate_.submit({.kind = InputEvent::Kind::serial, .a = n, .x = c}); }
-void Machine::serial_break(unsigned n) { gate_.submit({.kind = InputEvent::Kind::serial_break, .a = n}); }
-void Machine::reset() { gate_.submit({.kind = InputEvent::Kind::reset}); }
+void Machine::serial_input(unsigned n, u8 c) { gate_.submit({.kind = GateEvent::Kind::serial, .a = n, .x = c}); }
+void Machine::serial_break(unsigned n) { gate_.submit({.kind = GateEvent::Kind::serial_break, .a = n}); }
+void Machine::reset() { gate_.submit({.kind = GateEvent::Kind::reset}); }
 void Machine::resume_clock() { pacer_.start(clock_.now()); }
 }  // namespace calque

@@ -80,8 +80,8 @@ private:
     Result<BlockImage*> open_image(const ImageConfig&, const std::string& what);
     Result<void> fill_firmware(const BoardConfig&);
     Result<void> make_cpu();
-    void apply(const InputEvent&);
-    void exchange_medium(const InputEvent&);
+    void apply(const GateEvent&);
+    void exchange_medium(const GateEvent&);
     void on_earlier_deadline(Time);
     void set_smm(bool active);
     void hard_reset();

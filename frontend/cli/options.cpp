@@ -1,0 +1,243 @@
+#include "frontend/cli/options.h"
+
+#include <boost/program_options.hpp>
+#include <fstream>
+#include <sstream>
+
+#include "support/log.h"
+
+namespace calque {
+namespace {
+namespace po = boost::program_options;
+using Strings = std::vector<std::string>;
+
+// Values as text; what they mean is found out below, where a sentence can say what is wrong.
+struct Raw {
+    std::string memory = "512M", cpu, bios, vgabios, boot, kernel, initrd, append, display = "auto", engine = "jit", clock, stop_at,
+                rtc, jit_disable, screenshot, debugcon, firmware_log, control, name, config, warm = "12";
+    Strings disk, cdrom, floppy, serial, parallel, device, log;
+};
+
+struct Descriptions {
+    po::options_description general{"General"}, machine{"Machine"}, drives{"Drives and booting"}, ports{"Ports"},
+        display{"Display and control"}, running{"Running"}, engine{"Translation"}, diagnosis{"Diagnosis"};
+    po::options_description all;
+};
+
+template <class T>
+auto text(T& target, const char* name) { return po::value<T>(&target)->value_name(name); }
+
+void describe(Descriptions& d, Raw& r) {
+    d.general.add_options()
+        ("help,h", "show this and exit")
+        ("version", "show the version and exit")
+        ("config", text(r.config, "FILE"), "read options from FILE, one a line: name = value")
+        ("name", text(r.name, "NAME"), "what to call the machine in the window's title");
+    d.machine.add_options()
+        ("memory,m", text(r.memory, "SIZE"), "RAM, like 512M (the default) or 4G")
+        ("cpu", text(r.cpu, "MODEL"), "processor model; a wrong name lists them")
+        ("bios", text(r.bios, "FILE"), "system BIOS instead of SeaBIOS")
+        ("vgabios", text(r.vgabios, "FILE"), "VGA BIOS instead of SeaBIOS's")
+        ("device", text(r.device, "DEVICE")->composing(), "add a device: isa-debug-exit (port 0xf4)")
+        ("rtc", text(r.rtc, "SECONDS"), "what the real-time clock shows at the start, in seconds since 1970 (UTC)");
+    d.drives.add_options()
+        ("disk", text(r.disk, "FILE[,OPTION]")->composing(), "hard disk, a raw image; options readonly=on, snapshot=on; repeatable")
+        ("cdrom", text(r.cdrom, "FILE")->composing(), "CD-ROM; 'empty' is a drive without a disc; repeatable")
+        ("floppy", text(r.floppy, "FILE[,OPTION]")->composing(), "floppy disk; 'empty' is a drive without one; repeatable")
+        ("boot", text(r.boot, "ORDER"), "what to boot from, first first: a floppy, c disk, d CD-ROM")
+        ("boot-menu", "let the firmware offer a menu")
+        ("kernel", text(r.kernel, "FILE"), "boot a Linux bzImage or a Multiboot 1 image directly")
+        ("initrd", text(r.initrd, "FILE"), "initial RAM disk; for Multiboot modules, FILE arguments,FILE ...")
+        ("append", text(r.append, "TEXT"), "kernel command line");
+    d.ports.add_options()
+        ("serial", text(r.serial, "WHERE")->composing(), "serial port: stdio, none, pty, file:FILE, tcp:HOST:PORT; up to four times")
+        ("parallel", text(r.parallel, "WHERE")->composing(), "parallel port: none or file:FILE; up to three times")
+        ("debugcon", text(r.debugcon, "FILE"), "write what the guest sends to port 0xe9")
+        ("firmware-log", text(r.firmware_log, "FILE"), "write what SeaBIOS says at port 0x402");
+    d.display.add_options()
+        ("display", text(r.display, "KIND"), "sdl (a window), none, or auto: a window where there is a desktop")
+        ("screenshot", text(r.screenshot, "FILE.png"), "at the end, save what the monitor shows")
+        ("control", text(r.control, "unix:PATH"), "answer QMP clients on a socket");
+    d.running.add_options()
+        ("clock", text(r.clock, "MODE"), "fixed: time is counted in instructions, idle time is skipped, runs repeat exactly; "
+                                         "host: time follows the wall clock; default: host when somebody watches")
+        ("stop-at", text(r.stop_at, "N"), "stop after exactly N instructions")
+        ("no-reboot", "a reset or triple fault ends the run")
+        ("state-hash", "at the end, print the instruction count and a hash of processor, RAM and devices")
+        ("stats", "at the end, print counters and speed");
+    d.engine.add_options()
+        ("engine", text(r.engine, "KIND"), "jit (the default) or interp")
+        ("jit-disable", text(r.jit_disable, "LIST"), "switch optimisations off; a wrong name lists them")
+        ("warm", text(r.warm, "N"), "executions before a block is translated");
+    d.diagnosis.add_options()
+        ("log", text(r.log, "MODULE:LEVEL")->composing(), "error, warn, info, debug or trace messages of a module, or of all; repeatable");
+    for (auto* group : {&d.general, &d.machine, &d.drives, &d.ports, &d.display, &d.running, &d.engine, &d.diagnosis}) d.all.add(*group);
+}
+
+template <class T>
+Result<T> number(const std::string& value, const std::string& option) {
+    try {
+        size_t used = 0;
+        const long long n = std::stoll(value, &used, 0);
+        if (used == value.size() && (n >= 0 || std::is_signed_v<T>)) return static_cast<T>(n);
+    } catch (const std::exception&) {
+    }
+    return Error{option + " takes a number, not '" + value + "'"};
+}
+
+Strings split(const std::string& list) {
+    Strings out;
+    std::istringstream in{list};
+    for (std::string word; std::getline(in, word, ',');)
+        if (!word.empty()) out.push_back(word);
+    return out;
+}
+
+Result<void> take_machine(const Raw& r, const po::variables_map& given, Options& o) {
+    MachineConfig& m = o.machine;
+    auto memory = parse_size(r.memory);
+    if (!memory) return Error{"--memory: " + memory.error().message};
+    m.memory = *memory;
+    m.cpu_model = r.cpu, m.bios = r.bios, m.vga_bios = r.vgabios, m.boot_order = r.boot;
+    m.kernel = r.kernel, m.initrd = r.initrd, m.cmdline = r.append;
+    m.boot_menu = given.count("boot-menu"), m.reboot = !given.count("no-reboot");
+    for (const std::string& device : r.device) {
+        if (device != "isa-debug-exit") return Error{"there is no device '" + device + "'; --device knows isa-debug-exit"};
+        m.debug_exit = true;
+    }
+    const auto images = [&](const Strings& texts, const char* option, bool may_be_empty, std::vector<ImageConfig>& to) -> Result<void> {
+        for (const std::string& t : texts) {
+            if (may_be_empty && t == "empty") { to.emplace_back(); continue; }
+            auto image = parse_image(t, option);
+            if (!image) return image.error();
+            to.push_back(*image);
+        }
+        return {};
+    };
+    if (auto x = images(r.disk, "--disk", false, m.disks); !x) return x;
+    if (auto x = images(r.cdrom, "--cdrom", true, m.cdroms); !x) return x;
+    return images(r.floppy, "--floppy", true, m.floppies);
+}
+
+Result<void> take_engine(const Raw& r, Options& o) {
+    if (r.engine != "jit" && r.engine != "interp") return Error{"--engine is jit or interp, not '" + r.engine + "'"};
+    o.machine.jit = r.engine == "jit";
+    o.machine.jit_disable = split(r.jit_disable);
+    auto warm = number<u32>(r.warm, "--warm");
+    if (!warm) return warm.error();
+    o.machine.warm = *warm;
+    return {};
+}
+
+Result<void> take_running(const Raw& r, Options& o) {
+    if (!r.clock.empty() && r.clock != "fixed" && r.clock != "host") return Error{"--clock is fixed or host, not '" + r.clock + "'"};
+    if (!r.clock.empty()) o.clock = r.clock == "fixed" ? ClockMode::fixed : ClockMode::host;
+    if (r.display != "auto" && r.display != "sdl" && r.display != "none")
+        return Error{"--display is sdl, none or auto, not '" + r.display + "'"};
+    o.display = r.display == "sdl" ? Options::Display::sdl : r.display == "none" ? Options::Display::none : Options::Display::automatic;
+    if (!r.stop_at.empty()) {
+        auto n = number<u64>(r.stop_at, "--stop-at");
+        if (!n) return n.error();
+        o.stop_at = *n;
+    }
+    if (!r.rtc.empty()) {
+        auto n = number<i64>(r.rtc, "--rtc");
+        if (!n) return n.error();
+        o.rtc_epoch = *n;
+    }
+    return {};
+}
+
+Result<void> take_ports(const Raw& r, Options& o) {
+    unsigned stdio = 0;
+    for (const std::string& where : r.serial) {
+        auto serial = parse_serial(where);
+        if (!serial) return Error{"--serial: " + serial.error().message};
+        stdio += serial->kind == SerialOption::Kind::stdio;
+        o.serial.push_back(*serial);
+    }
+    if (stdio > 1) return Error{"only one serial port can have standard input and output"};
+    if (o.serial.size() > 4) return Error{"there are at most four serial ports"};
+    for (const std::string& where : r.parallel) {
+        auto parallel = parse_serial(where);
+        if (!parallel || (parallel->kind != SerialOption::Kind::none && parallel->kind != SerialOption::Kind::file))
+            return Error{"--parallel is none or file:FILE, not '" + where + "'"};
+        o.parallel.push_back(*parallel);
+    }
+    if (o.parallel.size() > 3) return Error{"there are at most three parallel ports"};
+    if (!r.control.empty() && !r.control.starts_with("unix:")) return Error{"--control takes unix:PATH, not '" + r.control + "'"};
+    return {};
+}
+
+Result<void> check_logs(const Strings& logs) {
+    for (const std::string& log : logs) {
+        const size_t colon = log.rfind(':');
+        LogLevel level;
+        if (colon == std::string::npos || !Log::parse_level(log.substr(colon + 1), level))
+            return Error{"--log takes MODULE:LEVEL with a level of error, warn, info, debug or trace, not '" + log + "'"};
+    }
+    return {};
+}
+
+// The library's own words name its types; ours name the option.
+Result<void> read(const Strings& arguments, Descriptions& d, po::variables_map& given) {
+    try {
+        constexpr int kStyle = po::command_line_style::default_style ^ po::command_line_style::allow_guessing;
+        po::store(po::command_line_parser(arguments).options(d.all).positional({}).style(kStyle).run(), given);
+        if (given.count("config")) {
+            const std::string path = given["config"].as<std::string>();
+            std::ifstream file{path};
+            std::stringstream content;
+            if (!file || !(content << file.rdbuf())) return Error{"cannot read the config file '" + path + "'"};
+            try {
+                po::store(po::parse_config_file(content, d.all), given);
+            } catch (const po::error& e) {
+                return Error{"in the config file '" + path + "': " + e.what()};
+            }
+        }
+        po::notify(given);
+    } catch (const po::too_many_positional_options_error&) {
+        return Error{"every argument belongs to an option; see --help"};
+    } catch (const po::error& e) {
+        return Error{std::string{e.what()} + "; see --help"};
+    }
+    return {};
+}
+}  // namespace
+
+Result<Options> parse_options(const std::vector<std::string>& arguments) {
+    Raw raw;
+    Descriptions descriptions;
+    describe(descriptions, raw);
+    po::variables_map given;
+    if (!arguments.empty() && !arguments[0].starts_with("-")) return Error{"'" + arguments[0] + "' belongs to no option; see --help"};
+    if (auto r = read(arguments, descriptions, given); !r) return r.error();
+    Options o;
+    o.help = given.count("help"), o.version = given.count("version");
+    if (o.help || o.version) return o;
+    if (auto r = take_machine(raw, given, o); !r) return r.error();
+    if (auto r = take_engine(raw, o); !r) return r.error();
+    if (auto r = take_running(raw, o); !r) return r.error();
+    if (auto r = take_ports(raw, o); !r) return r.error();
+    if (auto r = check_logs(raw.log); !r) return r.error();
+    o.state_hash = given.count("state-hash"), o.stats = given.count("stats");
+    o.name = raw.name, o.screenshot = raw.screenshot, o.debugcon = raw.debugcon, o.firmware_log = raw.firmware_log;
+    o.control = raw.control, o.log = raw.log;
+    return o;
+}
+
+std::string help_text() {
+    Raw raw;
+    Descriptions d;
+    describe(d, raw);
+    std::ostringstream out;
+    out << "Calque runs an unmodified PC operating system by translation.\n\n"
+           "  calque --kernel linux --initrd initrd.gz --append console=ttyS0 --serial stdio --display none\n"
+           "  calque --disk disk.img --memory 2G\n";
+    for (const auto* group : {&d.general, &d.machine, &d.drives, &d.ports, &d.display, &d.running, &d.engine, &d.diagnosis})
+        out << "\n" << *group;
+    out << "\nWith --serial stdio on a terminal, Ctrl-A x quits and Ctrl-A h lists the other keys.\n"
+           "Exit status: 0 after power off, 1 after an error, (v << 1) | 1 when the guest writes v to isa-debug-exit.\n";
+    return out.str();
+}
+}  // namespace calque

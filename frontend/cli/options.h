@@ -1,0 +1,41 @@
+// The command line and the config file, as one struct. What it says about files is checked later, by whoever opens them.
+#pragma once
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "machine/config.h"
+#include "support/result.h"
+
+namespace calque {
+
+struct SerialOption {
+    enum class Kind { none, stdio, file, pty, tcp } kind = Kind::none;
+    std::string path;             // of a file
+    std::string host, port;       // of a TCP connection
+    bool connect = false;         // TCP: connect instead of listening
+};
+
+struct Options {
+    bool help = false, version = false;
+    MachineConfig machine;        // without the sinks, which the session opens
+    std::vector<SerialOption> serial, parallel;
+    enum class Display { automatic, none, sdl } display = Display::automatic;
+    std::optional<ClockMode> clock;
+    std::optional<i64> rtc_epoch;
+    std::optional<u64> stop_at;
+    bool state_hash = false, stats = false;
+    std::string name, screenshot, debugcon, firmware_log, control;
+    std::vector<std::string> log;
+};
+
+/// Reads the command line and the config file it names. The error is a sentence about the option at fault.
+Result<Options> parse_options(const std::vector<std::string>& arguments);
+std::string help_text();
+
+/// "512M", "2G", "640K"; a bare number counts MiB.
+Result<u64> parse_size(const std::string& text);
+/// "FILE,readonly=on,snapshot=on"; a doubled comma stands for one in the name.
+Result<ImageConfig> parse_image(const std::string& text, const std::string& option);
+Result<SerialOption> parse_serial(const std::string& text);
+}  // namespace calque

@@ -1,0 +1,81 @@
+// The small languages inside of option values: sizes, images, serial ports.
+#include <charconv>
+
+#include "frontend/cli/options.h"
+
+namespace calque {
+namespace {
+// Splits at single commas; a doubled one stands for itself.
+std::vector<std::string> fields(const std::string& text) {
+    std::vector<std::string> out(1);
+    for (size_t i = 0; i < text.size(); ++i) {
+        if (text[i] != ',') out.back() += text[i];
+        else if (i + 1 < text.size() && text[i + 1] == ',') out.back() += ',', ++i;
+        else out.emplace_back();
+    }
+    return out;
+}
+
+std::optional<bool> on_off(const std::string& value) {
+    if (value == "on" || value == "yes" || value == "true") return true;
+    if (value == "off" || value == "no" || value == "false") return false;
+    return {};
+}
+}  // namespace
+
+Result<u64> parse_size(const std::string& text) {
+    u64 number = 0;
+    const char* const end = text.data() + text.size();
+    const auto [rest, error] = std::from_chars(text.data(), end, number);
+    const std::string unit{rest, end};
+    const u64 scale = unit.empty() || unit == "M" || unit == "m" || unit == "MiB" ? kMiB
+                      : unit == "G" || unit == "g" || unit == "GiB"               ? kGiB
+                      : unit == "K" || unit == "k" || unit == "KiB"               ? kKiB
+                                                                                  : 0;
+    if (error != std::errc{} || scale == 0) return Error{"'" + text + "' is no size; write it like 512M or 2G"};
+    if (number > ~u64{0} / scale) return Error{"'" + text + "' is too large"};
+    return number * scale;
+}
+
+Result<ImageConfig> parse_image(const std::string& text, const std::string& option) {
+    const std::vector<std::string> parts = fields(text);
+    ImageConfig image;
+    image.path = parts[0];
+    if (image.path.empty()) return Error{option + " needs the name of a file"};
+    for (size_t i = 1; i < parts.size(); ++i) {
+        const std::string key = parts[i].substr(0, parts[i].find('='));
+        const auto value = on_off(parts[i] == key ? "on" : parts[i].substr(key.size() + 1));
+        if (value && (key == "readonly" || key == "read-only")) image.read_only = *value;
+        else if (value && key == "snapshot") image.snapshot = *value;
+        else if (key == "format" && parts[i] == "format=raw") continue;
+        else return Error{option + " does not know '" + parts[i] + "'; after the file it takes readonly=on, snapshot=on and format=raw "
+                          "(a comma in the file's name is written twice)"};
+    }
+    return image;
+}
+
+Result<SerialOption> parse_serial(const std::string& text) {
+    SerialOption serial;
+    using Kind = SerialOption::Kind;
+    if (text == "none") return serial;
+    if (text == "stdio") return serial.kind = Kind::stdio, serial;
+    if (text == "pty") return serial.kind = Kind::pty, serial;
+    if (text.starts_with("file:") && text.size() > 5) {
+        serial.kind = Kind::file, serial.path = text.substr(5);
+        return serial;
+    }
+    if (text.starts_with("tcp:")) {
+        const std::vector<std::string> parts = fields(text.substr(4));
+        const size_t colon = parts[0].rfind(':');
+        const bool known = parts.size() == 1 || (parts.size() == 2 && (parts[1] == "connect" || parts[1] == "listen"));
+        if (colon != std::string::npos && colon + 1 < parts[0].size() && known) {
+            serial.kind = Kind::tcp;
+            serial.host = parts[0].substr(0, colon), serial.port = parts[0].substr(colon + 1);
+            serial.connect = parts.size() == 2 && parts[1] == "connect";
+            return serial;
+        }
+    }
+    return Error{"'" + text + "' is no place for a serial port; it can be stdio, none, pty, file:FILE, tcp:HOST:PORT (listens) or "
+                 "tcp:HOST:PORT,connect"};
+}
+}  // namespace calque
