@@ -108,20 +108,18 @@ Ref Folder::simplify(Inst& i) {
     }
 }
 
+// Subtractions stay what they are, so that a back end can pair them with the flags of the same operands; only a second
+// displacement on top of one is joined with it.
 Ref Folder::simplify_add(Inst& i) {
     u64 k, inner;
-    if (i.op == Op::sub) {
-        if (i.a == i.b) return constant(i.type, 0);
-        if (!is_constant(i.b, k)) return 0;
-        i.op = Op::add, i.b = constant(i.type, 0 - k);  // one form for displacements
-    }
+    if (i.op == Op::sub && i.a == i.b) return constant(i.type, 0);
     if (!is_constant(i.b, k)) return 0;
     if (k == 0) return i.a;
-    if (at(i.a).op == Op::add && is_constant(at(i.a).b, inner)) {
-        if (((k + inner) & mask(i.type)) == 0) return at(i.a).a;
-        const Ref base = at(i.a).a;
-        i.b = constant(i.type, k + inner), i.a = base;
-    }
+    const Inst a = at(i.a);
+    if ((a.op != Op::add && a.op != Op::sub) || !is_constant(a.b, inner)) return 0;
+    const u64 sum = ((i.op == Op::sub ? 0 - k : k) + (a.op == Op::sub ? 0 - inner : inner)) & mask(i.type);
+    if (sum == 0) return a.a;
+    i.op = Op::add, i.a = a.a, i.b = constant(i.type, sum);
     return 0;
 }
 
