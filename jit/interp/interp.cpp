@@ -24,9 +24,35 @@ Handler handler_of(const InterpInst& i) {
     ASSERT(!"op without a handler");
     return nullptr;
 }
+// Handlers that follow from op and type alone, looked up once for all.
+class HandlerTable {
+public:
+    HandlerTable() {
+        for (size_t op = 0; op < static_cast<size_t>(Op::count); ++op)
+            for (size_t type = 0; type < kTypes; ++type) {
+                InterpInst i;
+                i.op = static_cast<Op>(op), i.type = static_cast<Type>(type);
+                const bool depends = i.op == Op::icmp || i.op == Op::cond || i.op == Op::sext || i.op == Op::load;
+                table_[op][type] = depends ? nullptr : handler_of(i);
+            }
+    }
+    Handler of(const InterpInst& i) const {
+        const Handler h = table_[static_cast<size_t>(i.op)][static_cast<size_t>(i.type)];
+        return h ? h : handler_of(i);
+    }
+
+private:
+    static constexpr size_t kTypes = static_cast<size_t>(Type::F80) + 1;
+    Handler table_[static_cast<size_t>(Op::count)][kTypes];
+};
+const HandlerTable& handlers() {
+    static const HandlerTable table;
+    return table;
+}
 }  // namespace
 
 InterpBlock compile_for_interp(const Block& b, const Layout& layout) {
+    const HandlerTable& table = handlers();
     InterpBlock out;
     out.size = static_cast<u32>(b.code.size() - 1);
     out.code = std::make_unique_for_overwrite<InterpInst[]>(out.size);
@@ -41,7 +67,7 @@ InterpBlock compile_for_interp(const Block& b, const Layout& layout) {
         to.type_a = from.a ? result_type(b.code[from.a]) : Type::None;
         to.type_b = from.b ? result_type(b.code[from.b]) : Type::None;
         to.imm = from.op == Op::get || from.op == Op::set ? layout.slots[from.slot].offset : from.imm;
-        to.run = handler_of(to);
+        to.run = table.of(to);
     }
     return out;
 }

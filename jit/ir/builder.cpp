@@ -24,25 +24,11 @@ Val Builder::vec(Op op, Lane lane, Val a, Val b, u8 aux, Type t) {
     return {r, result_type(block_.code[r])};
 }
 
-Val Builder::constant(Type t, u64 value) { return {folder_.constant(t, value), t}; }
-
 bool Builder::is_constant(Val v, u64* value) const {
     u64 k;
     const bool yes = folder_.is_constant(v.ref, k);
     if (yes && value) *value = k;
     return yes;
-}
-
-Val Builder::get(u8 slot, Type t) {
-    Inst i;
-    i.op = Op::get, i.type = t, i.slot = slot;
-    return {folder_.add(i), t};
-}
-
-void Builder::set(u8 slot, Val v) {
-    Inst i;
-    i.op = Op::set, i.type = v.type, i.slot = slot, i.a = v.ref;
-    folder_.add(i);
 }
 
 Val Builder::unary(Op op, Val a) { return emit(op, a.type, a); }

@@ -15,14 +15,22 @@ class Builder {
 public:
     explicit Builder(Block& block);
 
-    Val constant(Type t, u64 value);               // value is cut to the type
+    Val constant(Type t, u64 value) { return {folder_.constant(t, value), t}; }  // value is cut to the type
     /// A constant whose value is known only later: fill() it before the block is finished, and compute nothing from it but comparisons
     /// with unknown values.
     Val late_constant(Type t) { return {folder_.late_constant(t), t}; }
     void fill(Val v, u64 value) { block_.code[v.ref].imm = value & mask(v.type); }
     bool is_constant(Val v, u64* value = nullptr) const;
-    Val get(u8 slot, Type t);
-    void set(u8 slot, Val v);
+    Val get(u8 slot, Type t) {
+        Inst i;
+        i.op = Op::get, i.type = t, i.slot = slot;
+        return {folder_.append(i), t};
+    }
+    void set(u8 slot, Val v) {
+        Inst i;
+        i.op = Op::set, i.type = v.type, i.slot = slot, i.a = v.ref;
+        folder_.append(i);
+    }
 
     Val add(Val a, Val b) { return binary(Op::add, a, b); }
     Val sub(Val a, Val b) { return binary(Op::sub, a, b); }

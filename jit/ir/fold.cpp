@@ -36,48 +36,16 @@ Cmp negated(Cmp c) {
 }
 }  // namespace
 
-Ref Folder::append(const Inst& i) {
-    code_.push_back(i);
-    return static_cast<Ref>(code_.size() - 1);
-}
-
-Ref Folder::constant(Type t, u64 value) {
-    value &= mask(t);
-    for (const Ref r : recent_)
-        if (r && at(r).imm == value && at(r).type == t) return r;
-    Inst i;
-    i.op = Op::constant, i.type = t, i.imm = value;
-    const Ref r = append(i);
-    recent_[next_recent_++ & 7] = r;
-    return r;
-}
-
-Ref Folder::late_constant(Type t) {
-    Inst i;
-    i.op = Op::constant, i.type = t, i.imm = 0x5bd1e995 & mask(t);  // no value that an algebraic rule looks for
-    return append(i);
-}
-
-bool Folder::is_constant(Ref r, u64& value) const {
-    if (r == 0 || at(r).op != Op::constant) return false;
-    value = at(r).imm;
-    return true;
-}
-
-Ref Folder::add(Inst i) {
-    const OpInfo& op = info(i.op);
-    if (op.effects != Pure) {
-        const Ref r = append(i);
-        return result_type(i) == Type::None ? Ref{0} : r;
-    }
+Ref Folder::add_pure(Inst i) {
     if (i.op == Op::constant) return constant(i.type, i.imm);
-    u64 k;
-    // Constants stand on the right, where executors look for immediates.
-    if (is_constant(i.a, k) && !is_constant(i.b, k)) {
-        if (commutes(i.op)) std::swap(i.a, i.b);
-        if (i.op == Op::icmp) std::swap(i.a, i.b), i.aux = static_cast<u8>(swapped(static_cast<Cmp>(i.aux)));
+    // Constants stand on the right, where executors look for immediates. So all are constants if the left one is.
+    if (is_constant(i.a)) {
+        if (!is_constant(i.b)) {
+            if (commutes(i.op)) std::swap(i.a, i.b);
+            if (i.op == Op::icmp) std::swap(i.a, i.b), i.aux = static_cast<u8>(swapped(static_cast<Cmp>(i.aux)));
+        }
+        if (const Ref r = fold_constants(i)) return r;
     }
-    if (const Ref r = fold_constants(i)) return r;
     if (const Ref r = simplify(i)) return r;
     return append(i);
 }

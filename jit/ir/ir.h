@@ -69,6 +69,7 @@ struct Inst {
     u8 aux = 0;
     u8 slot = 0;             // get, set: the state slot; vector ops: the Lane
     Ref a = 0, b = 0, c = 0, d = 0;
+    bool revisit = false;    // passes only: an argument has been replaced, so it may simplify now
     u64 imm = 0;
     Lane lane() const { return static_cast<Lane>(slot); }
     Ref arg(unsigned i) const { return i == 0 ? a : i == 1 ? b : i == 2 ? c : d; }

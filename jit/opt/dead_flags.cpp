@@ -11,8 +11,11 @@ u16 bits_of(u8 cond) {
 }  // namespace
 
 void dead_flags(Block& b, const Layout&) {
+    size_t first = 1;
+    while (first < b.code.size() && b.code[first].op != Op::flag_merge) ++first;
+    if (first == b.code.size()) return;
     std::vector<u16> wanted(b.code.size());
-    for (size_t n = b.code.size() - 1; n > 0; --n) {
+    for (size_t n = b.code.size() - 1; n >= first; --n) {
         const Inst& i = b.code[n];
         if (i.op == Op::cond) {
             wanted[i.a] |= bits_of(i.aux);
@@ -24,7 +27,7 @@ void dead_flags(Block& b, const Layout&) {
         }
     }
     Aliases aliases{b};
-    for (size_t n = 1; n < b.code.size(); ++n) {
+    for (size_t n = first; n < b.code.size(); ++n) {
         Inst& i = b.code[n];
         aliases.rename_args(i);
         if (i.op != Op::flag_merge) continue;

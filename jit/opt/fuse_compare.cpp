@@ -106,8 +106,13 @@ private:
 }  // namespace
 
 void fuse_compare(Block& b, const Layout&) {
-    rebuild(b, [](Folder& folder, std::vector<Inst>& code, Inst& i) -> Ref {
-        return i.op == Op::cond ? Fuser{folder, code}.fuse(static_cast<Cond>(i.aux), i.a) : Ref{0};
+    size_t first = 1;
+    while (first < b.code.size() && b.code[first].op != Op::cond) ++first;
+    if (first == b.code.size()) return;
+    rebuild(b, first, [&](Folder& folder, const Inst& i, const auto&) -> Ref {
+        if (i.op == Op::cond)
+            if (const Ref r = Fuser{folder, b.code}.fuse(static_cast<Cond>(i.aux), i.a)) return r;
+        return folder.append(i);
     });
 }
 }  // namespace calque::jit

@@ -122,11 +122,10 @@ TEST_CASE("fuse_compare: each condition of each flag op agrees with the flags") 
                     REQUIRE(evaluate(i, t.block.code, flags, 0, 0, want));
                     fuse_compare(t.block, kLayout);
                     // Put the values in and let folding do the rest.
-                    for (Inst& g : t.block.code)
-                        if (g.op == Op::get) {
-                            g.imm = g.slot ? b : x;
-                            g.op = Op::constant, g.slot = 0;
-                        }
+                    for (Inst& g : t.block.code) {
+                        g.revisit = true;
+                        if (g.op == Op::get) g.imm = g.slot ? b : x, g.op = Op::constant, g.slot = 0;
+                    }
                     fold(t.block, kLayout);
                     REQUIRE(verify(t.block) == "");
                     for (const Inst& s : t.block.code)
@@ -195,5 +194,6 @@ TEST_CASE("fold: terminals and conditional calls whose condition became known") 
     t.b.call_if(c, 2, t.get(1));
     t.b.branch(c, 0x10);
     t.block.code[c.ref].op = Op::constant, t.block.code[c.ref].imm = 0;
+    for (Inst& i : t.block.code) i.revisit = true;
     CHECK(t.after({fold, dead_code}) == "  jump 0x99\n");
 }
