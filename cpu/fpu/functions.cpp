@@ -21,6 +21,7 @@ void set_c2(X87& x, bool on) { x.f.sw = static_cast<u16>(on ? x.f.sw | fsw::C2 :
 /// ST(0) := first and push second; both default NaNs without room or operand.
 template <class F>
 void two_results(X87& x, bool trig, F f) {
+    if (trig) set_c2(x, false);
     if (x.empty(0) || !x.empty(7)) {
         const bool overflow = !x.empty(0);
         if (x.stack_fault(overflow)) return;
@@ -39,9 +40,9 @@ void two_results(X87& x, bool trig, F f) {
 }
 
 void sine_or_cosine(X87& x, F80 (*f)(F80, FpEnv&)) {
-    if (x.empty(0)) return x.underflow(0);
-    const bool in_range = trig_in_range(x.st(0));
+    const bool in_range = x.empty(0) || trig_in_range(x.st(0));
     set_c2(x, !in_range);
+    if (x.empty(0)) return x.underflow(0);
     if (in_range) x.result(f(x.st(0), x.env), 0);
     else x.c1(false);
 }
@@ -54,10 +55,12 @@ void two_operands(X87& x, F80 (*f)(F80, F80, FpEnv&)) {
 }
 
 void partial_remainder(X87& x, bool nearest) {
+    set_c2(x, false);
     if (x.empty(0) || x.empty(1)) return x.underflow(0);
     const Remainder r = remainder(x.st(0), x.st(1), nearest, x.env);
     if (x.settle()) return;
     x.set(0, r.value);
+    if (classify(r.value) == Class::nan) return;  // no quotient: C0 and C3 stay
     u16 codes = r.partial ? fsw::C2 : 0;
     if (r.quotient & 1) codes |= fsw::C1;
     if (r.quotient & 2) codes |= fsw::C3;
@@ -80,10 +83,10 @@ void sign(X87& x, u16 se) {
 void test(X87& x) {
     Relation r = Relation::unordered;
     if (x.empty(0)) {
-        if (x.stack_fault(false)) return;
+        x.stack_fault(false);
     } else {
         r = compare(x.st(0), F80{0, 0}, true, x.env);
-        if (x.settle()) return;
+        x.settle();
     }
     static constexpr u16 codes[] = {fsw::C0, fsw::C3, 0, fsw::C0 | fsw::C2 | fsw::C3};
     x.codes(codes[static_cast<int>(r)]);
@@ -124,11 +127,8 @@ u64 helper_fpu_function(CpuState& s, u64 a, u64, u64 c) {
     case 0xfa: one_operand(x, fp::sqrt<F80>); break;
     case 0xfb:
         two_results(x, true, [&](F80 v) {
-            FpEnv again = x.env;
-            const F80 r = sin(v, again);
-            const F80 r2 = cos(v, x.env);
-            x.env.flags |= again.flags;
-            return std::pair{r, r2};
+            const F80 cosine = cos(v, x.env), sine = sin(v, x.env);
+            return std::pair{sine, cosine};
         });
         break;
     case 0xfc: one_operand(x, [](F80 v, FpEnv& e) { return round_to_int(v, e); }); break;
@@ -167,13 +167,18 @@ u64 helper_fpu_stack(CpuState& s, u64 a, u64 b, u64 c) {
         x.set(i, x.st(0));
         x.pop(x.op.pops);
         break;
+    case fop::move_unchecked:
+        x.c1(false);
+        if (!x.empty(0)) x.set(i, x.st(0));
+        x.pop(x.op.pops);
+        break;
     case fop::free:
+        x.c1(false);
         x.free(i);
         if (x.op.pops) x.pop();
         break;
     case fop::cmov:
         if (x.empty(0) || x.empty(i)) return x.underflow(0), 0;
-        x.c1(false);
         if (b & 1) x.set(0, x.st(i));
         break;
     default: break;

@@ -130,31 +130,25 @@ u16 codes_of(Relation r) {
 void compare_with(X87& x, F80 other, bool missing) {
     const bool quiet = x.op.op == fop::ucom;
     Relation r = Relation::unordered;
-    if (missing) {
-        if (x.stack_fault(false)) return;
-    } else {
-        r = compare(x.st(0), other, !quiet, x.env);
-        if (x.settle()) return;
-    }
-    x.codes(codes_of(r));
-    x.pop(x.op.pops);
+    if (!missing) r = compare(x.st(0), other, !quiet, x.env);
+    const bool stop = missing ? x.stack_fault(false) : x.settle();
+    x.codes(codes_of(r));  // also when the exception is not masked, as AMD's processors do
+    if (!stop) x.pop(x.op.pops);
 }
 }  // namespace
 
 u64 helper_fpu_load(CpuState& s, u64 a, u64 b, u64 c) {
     X87 x{s, a, c};
     if (x.pending()) return 0;
-    if (!x.empty(7)) {
-        if (!x.stack_fault(true)) x.push(kDefaultNan80);
-        return 0;
-    }
-    if (x.op.source == FpuOp::st && x.empty(x.op.index)) {
-        if (!x.stack_fault(false)) x.push(kDefaultNan80);
+    const bool missing = x.op.source == FpuOp::st && x.empty(x.op.index);
+    if (missing || !x.empty(7)) {
+        if (!x.stack_fault(!missing)) x.push(kDefaultNan80);
         return 0;
     }
     const F80 v = loaded(x, a, b);
     x.env.rounded_up = false;  // loads clear C1, constants included
-    if (!x.settle()) x.push(v);
+    x.settle();
+    if (!(x.env.flags & ~x.env.masks & IE)) x.push(v);
     return 0;
 }
 
@@ -181,19 +175,18 @@ u64 helper_fpu_arith(CpuState& s, u64 a, u64 b, u64 c) {
 u64 helper_fpu_compare_flags(CpuState& s, u64 a, u64, u64 c) {
     X87 x{s, a, c};
     if (x.pending()) return 0;
+    const u16 c1 = s.fpu.sw & fsw::C1;
+    const bool missing = x.empty(0) || x.empty(x.op.index);
     Relation r = Relation::unordered;
-    if (x.empty(0) || x.empty(x.op.index)) {
-        if (x.stack_fault(false)) return 0;
-    } else {
-        r = compare(x.st(0), x.st(x.op.index), x.op.op != fop::ucom, x.env);
-        if (x.settle()) return 0;
-    }
+    if (!missing) r = compare(x.st(0), x.st(x.op.index), x.op.op != fop::ucom, x.env);
+    const bool stop = missing ? x.stack_fault(false) : x.settle();
+    if (!missing) s.fpu.sw |= c1;  // only a stack fault touches it
     u16 flags = jit::fl::One;
     if (r == Relation::less) flags |= jit::fl::CF;
     if (r == Relation::equal) flags |= jit::fl::ZF;
     if (r == Relation::unordered) flags |= jit::fl::CF | jit::fl::ZF | jit::fl::PF;
     s.flags = flags;  // OF, SF and AF become 0
-    x.pop(x.op.pops);
+    if (!stop) x.pop(x.op.pops);
     return 0;
 }
 

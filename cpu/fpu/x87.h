@@ -33,7 +33,7 @@ struct FpuOp {
 namespace fop {
 enum Arith : u8 { add, mul, com, comp, sub, subr, div, divr, ucom };   // the first eight as encoded
 enum Store : u8 { round, truncate };
-enum Stack : u8 { xch, move, free, cmov };
+enum Stack : u8 { xch, move, move_unchecked, free, cmov };
 enum Control : u8 { ldcw, nclex, ninit, wait };
 enum Word : u8 { stcw, stsw };
 enum Memory : u8 { nstenv, ldenv, nsave, rstor, bld, bstp, stp80 };

@@ -184,7 +184,7 @@ void memory_form(Fpu& f) {
 void register_d9(Fpu& f) {
     if (f.reg == 0) return f.load_st();
     if (f.reg == 1) return f.stack(fop::xch);
-    if (f.reg == 3) return f.stack(fop::move, 1);  // an alias of FSTP
+    if (f.reg == 3) return f.stack(fop::move_unchecked, 1);  // FSTP without stack underflow
     if (f.reg == 5) {
         f.op.source = FpuOp::constant;
         if (f.op.index == 7) return f.l.raise(vec::UD);

@@ -76,8 +76,9 @@ F80 exp2_minus_1(F80 x, FpEnv& env) {
     if (a.kind == Kind::infinity) return a.sign ? pack<F80>(true, 16383, kTop) : x;
     if (denormal_fault(a.denormal, env)) return x;
     if (a.exp >= 0) {
+        env.flags |= PE;
         if (a.exp == 0 && a.sig == kTop) return pack<F80>(a.sign, a.sign ? 16382 : 16383, kTop);  // 1 or -1/2
-        return x;  // outside [-1, 1] the manual promises nothing
+        return x;  // outside [-1, 1] the manual promises nothing; AMD's processors give x
     }
     const Wide y = wide_mul(wide_of(a), kLn2);
     const u128 f = to_fixed(y);
@@ -115,18 +116,15 @@ F80 y_log2_x_plus_1(F80 y, F80 x, FpEnv& env) {
     if (a.is_nan() || b.is_nan()) return propagate_nan<F80>(a, b, env);
     if (a.kind == Kind::infinity && b.kind == Kind::zero) return invalid<F80>(env);
     if (a.kind == Kind::zero && b.kind == Kind::infinity) return invalid<F80>(env);
-    // Below -1 there is no logarithm; the manual promises nothing from about -0.29 down.
-    const bool reaches_minus_1 = b.sign && (b.kind == Kind::infinity || (b.kind == Kind::finite && b.exp >= 0));
-    if (reaches_minus_1 && !(b.kind == Kind::finite && b.exp == 0 && b.sig == kTop)) return invalid<F80>(env);
-    if (reaches_minus_1) {
-        if (a.kind == Kind::zero) return invalid<F80>(env);
-        if (a.kind == Kind::finite) env.flags |= ZE;
-        return infinity<F80>(!a.sign);
-    }
+    if (b.sign && b.kind == Kind::infinity) return invalid<F80>(env);
     if (denormal_fault(a.denormal || b.denormal, env)) return y;
     const bool sign = a.sign != b.sign;
     if (a.kind == Kind::infinity || b.kind == Kind::infinity) return infinity<F80>(sign);
     if (a.kind == Kind::zero || b.kind == Kind::zero) return zero<F80>(sign);
+    if (b.sign && b.exp >= 0) {
+        env.flags |= PE;  // no logarithm; the manual promises nothing from about -0.29 down, and AMD's processors give x
+        return x;
+    }
     const Wide w = wide_of(b);
     if (b.exp < -2) return times(a, log2_of_ratio(wide_div(w, wide_add({kOne, 1, false}, w))), env);
     const Wide v = wide_add({kOne, 0, false}, w);  // exact: both have few bits

@@ -19,7 +19,8 @@ To convert(From x, bool denormal_flag, FpEnv& env) {
     case Kind::zero: return zero<To>(a.sign);
     case Kind::finite: break;
     }
-    if (denormal_flag && denormal_fault(a.denormal, env)) return zero<To>(a.sign);
+    // FLD loads a denormal even when DE is not masked, as AMD's processors do.
+    if (denormal_flag && denormal_fault(a.denormal, env) && !kIsX87<To>) return zero<To>(a.sign);
     return finish<To>(a.sign, a.exp, a.sig, 0, env);
 }
 

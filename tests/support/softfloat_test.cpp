@@ -90,7 +90,7 @@ TEST_CASE("softfloat: results and flags have the same bits on every host") {
     CHECK(digest_basic<F32>() == 0x49D8ECD4413850B2);
     CHECK(digest_basic<F64>() == 0x82E99C4B3CC992EF);
     CHECK(digest_basic<F80>() == 0x1233B1DD97858B0F);
-    CHECK(digest_x87() == 0x5652FB4B24ACC09F);
+    CHECK(digest_x87() == 0x31D6B295F3DA378E);
 }
 
 TEST_CASE("softfloat: masked responses of SDM vol. 1") {
