@@ -15,6 +15,8 @@ namespace calque {
 
 struct CpuModel;   // cpu/model.h
 class LocalApic;   // cpu/apic.h
+class StateIO;
+enum class Isa : u8;
 
 struct CpuWiring {
     PhysSpace& memory;
@@ -34,7 +36,8 @@ public:
     // ---- running
     enum class Stop { deadline, halted, shut_down, attention };
     /// Runs until `icount` instructions have retired in all, or the processor halts (waiting for an interrupt) or shuts down, or
-    /// somebody asked by request_stop(). Delivers interrupts at their exact instruction.
+    /// somebody asked by request_stop(). Delivers interrupts at their exact instruction. On return the clock shows the time of the
+    /// last retired instruction; timers due by then have not been fired (Clock::advance_to does).
     Stop run_until(u64 icount);
     u64 icount() const { return s_.x.icount(); }
     /// Somebody armed an earlier event, raised an interrupt, changed the memory map: end the current slice after this instruction.
@@ -65,15 +68,35 @@ public:
     IoSpace& io() { return wiring_.io; }
     Clock& clock() { return wiring_.clock; }
     const CpuWiring& wiring() const { return wiring_; }
+    bool has_feature(Isa f) const { return features_ >> static_cast<unsigned>(f) & 1; }
+    u64 features() const { return features_; }
+
+    // ---- for the processor's own parts
+    /// Moves the clock to the current instruction, before a device or the time stamp counter looks at it.
+    void sync_clock();
+    /// Lets the run loop look at what is pending after the current instruction.
+    void end_slice() { s_.x.deadline -= static_cast<u64>(s_.x.budget), s_.x.budget = 0; }
+    /// end_slice() if something is pending that the run loop would act on.
+    void check_events();
+    /// The local APIC has, or no longer has, a vector to deliver.
+    void apic_changed() { check_events(); }
+    void raise_nmi();
+    void raise_smi();
+    void raise_init();
+    /// STARTUP message after INIT: begins at vector * 4096.
+    void startup(u8 vector);
     /// Saves and loads the architectural state, APIC and counters (not translations).
     void save_state(StateIO&);
 
 private:
+    void forget_pins();
+    void pins_state(StateIO&);
     struct Impl;
+    std::unique_ptr<Impl> impl_;
     CpuState& s_;
     const CpuModel& model_;
     CpuWiring wiring_;
-    std::unique_ptr<Impl> impl_;
+    u64 features_;
     std::unique_ptr<jit::Engine> engine_;
     std::unique_ptr<LocalApic> apic_;
 };

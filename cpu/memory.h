@@ -19,8 +19,9 @@ template <class T>
 bool write_linear_value(CpuState& s, u64 address, T v, Rights r = Rights::current) { return write_linear(s, address, &v, sizeof v, r); }
 
 /// Host memory behind [address, end of its page) when it is plain RAM accessible that way (and, for writing, without code);
-/// nullptr else, with no fault raised. For string helpers.
-u8* direct(CpuState&, u64 address, bool write);
+/// nullptr else, with no fault raised. For string helpers. With `code`, a page with code is given too, and `code` says so:
+/// Engine::about_to_store must be asked before it changes.
+u8* direct(CpuState&, u64 address, bool write, bool* code = nullptr);
 
 /// Sets s.exception and x.fault.
 void raise(CpuState&, u8 vector);

@@ -8,6 +8,7 @@
 namespace calque {
 
 class Cpu;
+class Mmu;   // cpu/mmu.h
 
 enum Seg : u8 { ES, CS, SS, DS, FS, GS, kSegs };
 enum Gpr : u8 { RAX, RCX, RDX, RBX, RSP, RBP, RSI, RDI, R8, R9, R10, R11, R12, R13, R14, R15 };
@@ -103,7 +104,8 @@ struct Exception {
     bool has_error = false;
     u32 error = 0;
     u64 address = 0;     // #PF: the new CR2; #DB: the bits to set in DR6
-    bool software = false;  // INT n, INT3, INTO: RIP of the *next* instruction is pushed and DPL is checked
+    bool trap = false;      // #DB: RIP is already behind the instruction
+    bool noncanonical = false;  // #GP for an address; it is #SS when the instruction went by the stack segment
 };
 
 struct CpuState {
@@ -128,14 +130,24 @@ struct CpuState {
     u8 cpl = 0;
     u8 shadow = 0;             // Shadow bits: interrupts held off until one more instruction has retired
     bool halted = false;       // HLT or MWAIT
+    bool wake_masked = false;  // an interrupt ends MWAIT even when it is masked
     bool shut_down = false;    // triple fault; only reset helps
     bool smm = false, nmi_blocked = false;
-    bool in_delivery = false;  // while an event is being delivered: faults then combine into #DF
+    bool step_trap_off = false;  // the instruction cleared TF as an interrupt does: no single-step trap after it
+    bool external_event = false; // delivering something that did not come from the instruction: error codes get EXT
+    u64 shadow_at = 0;         // `shadow` holds while this many instructions have retired, and so needs no clearing
+    u64 rf_at = 0;             // EFLAGS.RF likewise
+    u64 pending_debug = 0;     // DR6 bits of debug traps due after the current instruction
+    bool watching = false;     // DR7 has an enabled data breakpoint
+    u64 pdpte[4]{};            // PAE paging's page-directory-pointer registers
+    u64 monitor_line = 0;      // physical address armed by MONITOR, with bit 0 set; 0: none
+    u64 random = 0x9e3779b97f4a7c15;   // RDRAND's state: part of the machine, so that runs repeat
     Exception exception;       // valid when x.fault is Fault::raise
     Cpu* cpu = nullptr;
+    Mmu* mmu = nullptr;
 
     // ---- model-specific registers
-    u64 star = 0, lstar = 0, cstar = 0, sfmask = 0, kernel_gs_base = 0, tsc_aux = 0, tsc_offset = 0, tsc_deadline = 0;
+    u64 star = 0, lstar = 0, cstar = 0, sfmask = 0, kernel_gs_base = 0, tsc_aux = 0, tsc_offset = 0, tsc_adjust = 0, tsc_deadline = 0;
     u64 sysenter_cs = 0, sysenter_esp = 0, sysenter_eip = 0;
     u64 pat = 0x0007040600070406, mtrr_def = 0, mtrr_phys[16]{}, mtrr_fixed[11]{};
     u64 apic_base = 0xfee00900, misc_enable = 1, smbase = 0x30000;
@@ -147,6 +159,9 @@ struct CpuState {
     bool long_active() const { return efer & efer::LMA; }
     bool code64() const { return x.mode.bits & mode::Code64; }
 };
+
+/// EFLAGS.RF and the interrupt shadow end by themselves when an instruction retires.
+inline bool shadowed(const CpuState& s, u8 bits) { return (s.shadow & bits) && s.shadow_at == s.x.icount(); }
 
 enum Shadow : u8 { ShadowSti = 1, ShadowMovSs = 2 };  // ShadowMovSs holds off debug traps and NMI too
 
@@ -160,6 +175,8 @@ constexpr u32 unpack_flags(u16 f) { return (f >> 8 & 0xd5u) | u32{f & 1u} << 11;
 
 /// Recomputes x.mode from segments, control registers and flags. Call after any of them changed.
 void compute_mode(CpuState&);
+/// After CR0.PE, EFLAGS.VM or a segment's hidden part changed behind everybody's back: all segments and the mode.
+void refresh_mode(CpuState&);
 /// Recomputes the IR's copies (base, read_end, write_end) for one segment register.
 void update_segment(CpuState&, Seg);
 
