@@ -1,0 +1,68 @@
+// The tables by which jit/ reaches the processor's state and helpers.
+#include <array>
+#include <cstddef>
+
+#include "cpu/helpers.h"
+#include "cpu/memory.h"
+#include "cpu/state.h"
+
+namespace calque {
+namespace {
+
+using jit::Type;
+
+template <u64 (*F)(CpuState&, u64, u64, u64)>
+u64 thunk(void* state, u64 a, u64 b, u64 c) {
+    return F(*static_cast<CpuState*>(state), a, b, c);
+}
+
+constexpr jit::HelperInfo kHelpers[] = {
+#define HELPER(name, reads, writes, flags) {#name, thunk<helper_##name>, reads, writes, flags},
+#include "cpu/helpers.inc"
+#undef HELPER
+};
+
+constexpr const char* kGprNames[] = {"rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi",
+                                     "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15"};
+constexpr const char* kBaseNames[] = {"es.base", "cs.base", "ss.base", "ds.base", "fs.base", "gs.base"};
+constexpr const char* kReadNames[] = {"es.read_end", "cs.read_end", "ss.read_end", "ds.read_end", "fs.read_end", "gs.read_end"};
+constexpr const char* kWriteNames[] = {"es.write_end", "cs.write_end", "ss.write_end", "ds.write_end", "fs.write_end", "gs.write_end"};
+constexpr const char* kMmxNames[] = {"mm0", "mm1", "mm2", "mm3", "mm4", "mm5", "mm6", "mm7"};
+constexpr const char* kXmmNames[] = {"xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7",
+                                     "xmm8", "xmm9", "xmm10", "xmm11", "xmm12", "xmm13", "xmm14", "xmm15"};
+
+#pragma GCC diagnostic ignored "-Winvalid-offsetof"
+constexpr u32 at(size_t start, size_t size, unsigned i) { return static_cast<u32>(start + size * i); }
+
+std::array<jit::SlotInfo, slot::count> make_slots() {
+    std::array<jit::SlotInfo, slot::count> t{};
+    for (unsigned i = 0; i < 16; ++i) t[slot::gpr + i] = {kGprNames[i], at(offsetof(CpuState, gpr), 8, i), Type::I64};
+    t[slot::flags] = {"flags", offsetof(CpuState, flags), Type::I16};
+    t[slot::df] = {"df", offsetof(CpuState, df), Type::I8};
+    for (unsigned i = 0; i < kSegs; ++i) {
+        t[slot::base + i] = {kBaseNames[i], at(offsetof(CpuState, seg_base), 8, i), Type::I64};
+        t[slot::read_end + i] = {kReadNames[i], at(offsetof(CpuState, read_end), 8, i), Type::I64};
+        t[slot::write_end + i] = {kWriteNames[i], at(offsetof(CpuState, write_end), 8, i), Type::I64};
+    }
+    t[slot::mxcsr] = {"mxcsr", offsetof(CpuState, mxcsr), Type::I32};
+    t[slot::mmx_touch] = {"x87.top_tags", offsetof(CpuState, fpu) + offsetof(FpuState, top_tags), Type::I32};
+    for (unsigned i = 0; i < 8; ++i)
+        t[slot::mmx + i] = {kMmxNames[i], at(offsetof(CpuState, fpu) + offsetof(FpuState, reg), sizeof(FpuState::Reg), i), Type::I64};
+    for (unsigned i = 0; i < 16; ++i) t[slot::xmm + i] = {kXmmNames[i], at(offsetof(CpuState, xmm), 16, i), Type::V128};
+    t[slot::code_end] = {"cs.end", offsetof(CpuState, code_end), Type::I64};
+    t[slot::fpu_ip] = {"x87.ip", offsetof(CpuState, fpu) + offsetof(FpuState, ip), Type::I64};
+    return t;
+}
+
+void raise_code(void* state, u64 code) { helper_raise(*static_cast<CpuState*>(state), code, 0, 0); }
+}  // namespace
+
+const jit::Layout& cpu_layout() {
+    static const auto slots = make_slots();
+    static const jit::Layout layout{
+        slots.data(), slot::count, 17, slot::mxcsr, offsetof(CpuState, tlb), kHelpers,
+        static_cast<u16>(Helper::count), slow_read, slow_write, raise_code,
+    };
+    return layout;
+}
+}  // namespace calque

@@ -1,0 +1,158 @@
+// What is remembered of page walks, and how it is forgotten.
+#include <algorithm>
+
+#include "cpu/cpu.h"
+#include "cpu/memory.h"
+#include "cpu/mmu.h"
+
+namespace calque {
+namespace {
+constexpr u64 kGlobal = 1, kListed = 2;   // in TlbEntry::spare
+constexpr unsigned kInlineMask = (1u << jit::kTlbBits) - 1;
+unsigned large_slot(u64 range) { return static_cast<unsigned>((range ^ range >> 12) & 4095); }
+}  // namespace
+
+Mmu::Mmu() : pages_(size_t{1} << kBits) {
+    filled_.reserve(size_t{jit::kTlbViews} << jit::kTlbBits);
+    global_asid_ = fresh_asid();
+    enter(0);
+}
+
+u32 Mmu::fresh_asid() {
+    if (next_asid_ == 0) {   // all numbers used: begin again with an empty table
+        for (auto& e : pages_) e = {};
+        asid_of_.fill(0);
+        next_asid_ = 1;
+        global_asid_ = next_asid_++;
+        current_asid_ = asid_of_[pcid_] = next_asid_++;
+    }
+    return next_asid_++;
+}
+
+void Mmu::enter(u16 pcid) {
+    pcid_ = pcid & 4095;
+    if (!asid_of_[pcid_]) asid_of_[pcid_] = fresh_asid();
+    current_asid_ = asid_of_[pcid_];
+}
+
+PageEntry* Mmu::find(u64 vpn) {
+    PageEntry* e = &slot(vpn, current_asid_);
+    if (e->vpn == vpn && e->asid == current_asid_) return e;
+    e = &slot(vpn, global_asid_);
+    return e->vpn == vpn && e->asid == global_asid_ ? e : nullptr;
+}
+
+PageEntry& Mmu::insert(const PageEntry& in, unsigned page_shift) {
+    forget(in.vpn, current_asid_);
+    forget(in.vpn, global_asid_);
+    const u32 asid = in.flags & page::Global ? global_asid_ : current_asid_;
+    PageEntry& e = slot(in.vpn, asid);
+    e = in;
+    e.asid = asid;
+    if (page_shift > 12) {
+        u8& seen = large_[large_slot(in.vpn >> 9)];
+        seen = std::max<u8>(seen, page_shift == 30 ? 3 : page_shift == 22 ? 2 : 1);
+    }
+    return e;
+}
+
+void Mmu::forget(u64 vpn, u32 asid) {
+    PageEntry& e = slot(vpn, asid);
+    if (e.vpn == vpn && e.asid == asid) e.vpn = ~u64{0};
+}
+
+void Mmu::drop_context(u16 pcid) {
+    pcid &= 4095;
+    asid_of_[pcid] = 0;
+    if (pcid == pcid_) enter(pcid);
+}
+
+void Mmu::drop_contexts() {
+    asid_of_.fill(0);
+    enter(pcid_);
+}
+
+void Mmu::drop_all() {
+    global_asid_ = fresh_asid();
+    large_.fill(0);
+    drop_contexts();
+}
+
+// INVLPG in any part of a large page voids all of it, and our table holds its 4 KiB parts.
+bool Mmu::drop_page(CpuState& s, u64 linear, u16 pcid, bool global_too) {
+    const u64 vpn = linear >> 12;
+    const u32 asid = asid_of_[pcid & 4095];
+    const u8 large = large_[large_slot(vpn >> 9)];
+    if (large == 3) return drop_all(), clear_inline(s, false), true;
+    u64 first = vpn, count = 1;
+    if (large) count = large == 2 ? 1024 : 512, first = vpn & ~(count - 1);
+    for (u64 v = first; v < first + count; ++v) {
+        if (asid) forget(v, asid);
+        if (global_too) forget(v, global_asid_);
+        clear_inline_page(s, v << 12);
+    }
+    return large != 0;
+}
+
+void Mmu::fill(CpuState& s, u64 linear, unsigned view, const PageEntry& e) {
+    const unsigned i = static_cast<unsigned>(linear >> 12) & kInlineMask;
+    jit::TlbEntry& t = s.tlb.data[view][i];
+    const u64 tag = linear & ~u64{4095};
+    if (!(t.spare & kListed)) filled_.push_back(static_cast<u16>(view << jit::kTlbBits | i));
+    t.read_tag = tag;
+    t.write_tag = jit::kNoTag;
+    t.addend = reinterpret_cast<u64>(e.host) - tag;
+    t.spare = kListed | (e.flags & page::Global ? kGlobal : 0);
+    if (!(e.flags & page::Dirty) || !(e.flags & page::HostWritable)) return;
+    const bool may_write = (e.flags & page::Write) || (view != mode::ViewUser && !(s.cr0 & cr0::WP));
+    if (may_write && !s.cpu->engine().has_code(e.host)) t.write_tag = tag;
+}
+
+void Mmu::clear_inline(CpuState& s, bool keep_global) {
+    size_t kept = 0;
+    jit::TlbEntry* all = &s.tlb.data[0][0];
+    for (const u16 i : filled_) {
+        jit::TlbEntry& t = all[i];
+        if (keep_global && (t.spare & kGlobal)) {
+            filled_[kept++] = i;
+            continue;
+        }
+        t.read_tag = t.write_tag = jit::kNoTag;
+        t.spare = 0;
+    }
+    filled_.resize(kept);
+}
+
+void Mmu::clear_inline_page(CpuState& s, u64 linear) {
+    const u64 tag = linear & ~u64{4095};
+    for (auto& view : s.tlb.data) {
+        jit::TlbEntry& t = view[static_cast<unsigned>(linear >> 12) & kInlineMask];
+        if (t.read_tag == tag) t.read_tag = t.write_tag = jit::kNoTag;
+    }
+}
+
+void Mmu::clear_write_tags(CpuState& s, const u8* host_page) {
+    jit::TlbEntry* all = &s.tlb.data[0][0];
+    for (const u16 i : filled_) {
+        jit::TlbEntry& t = all[i];
+        if (t.write_tag != jit::kNoTag && t.write_tag + t.addend == reinterpret_cast<u64>(host_page)) t.write_tag = jit::kNoTag;
+    }
+}
+
+void tlb_flush_all(CpuState& s) {
+    s.mmu->drop_all();
+    s.mmu->clear_inline(s, false);
+    s.cpu->engine().forget_fetch_all();
+}
+
+void tlb_flush_non_global(CpuState& s) {
+    s.mmu->drop_context(s.mmu->pcid());
+    s.mmu->clear_inline(s, true);
+    s.cpu->engine().forget_fetch_all();
+}
+
+void tlb_flush_page(CpuState& s, u64 linear) {
+    if (s.mmu->drop_page(s, linear, s.mmu->pcid(), true)) s.cpu->engine().forget_fetch_all();
+    else s.cpu->engine().forget_fetch(linear & ~u64{4095});
+}
+}  // namespace calque
