@@ -1,0 +1,209 @@
+// The models, and where CPUID reports each feature (SDM vol. 2A, "CPUID"; AMD APM vol. 3, appendix E).
+#include "cpu/model.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "cpu/cpu.h"
+#include "cpu/helpers.h"
+#include "cpu/mmu.h"
+
+namespace calque {
+namespace {
+
+enum Word : u8 { Edx1, Ecx1, Ebx7, Ecx7, ExtEdx, ExtEcx, PowerEdx, ThermalEax, XsaveEax, None };
+
+struct Feature {
+    const char* name;
+    Isa isa;
+    Word word;
+    u8 bit;
+};
+
+constexpr Feature kFeatures[] = {
+    {"fpu", Isa::fpu, Edx1, 0}, {"vme", Isa::vme, Edx1, 1}, {"de", Isa::de, Edx1, 2}, {"pse", Isa::pse, Edx1, 3}, {"tsc", Isa::tsc, Edx1, 4},
+    {"msr", Isa::msr, Edx1, 5}, {"pae", Isa::pae, Edx1, 6}, {"mce", Isa::mce, Edx1, 7}, {"cx8", Isa::cx8, Edx1, 8}, {"apic", Isa::apic, Edx1, 9},
+    {"sep", Isa::sep, Edx1, 11}, {"mtrr", Isa::mtrr, Edx1, 12}, {"pge", Isa::pge, Edx1, 13}, {"mca", Isa::mca, Edx1, 14},
+    {"cmov", Isa::cmov, Edx1, 15}, {"pat", Isa::pat, Edx1, 16}, {"pse36", Isa::pse36, Edx1, 17}, {"clflush", Isa::clflush, Edx1, 19},
+    {"mmx", Isa::mmx, Edx1, 23}, {"fxsr", Isa::fxsr, Edx1, 24}, {"sse", Isa::sse, Edx1, 25}, {"sse2", Isa::sse2, Edx1, 26},
+    {"sse3", Isa::sse3, Ecx1, 0}, {"monitor", Isa::monitor, Ecx1, 3}, {"ssse3", Isa::ssse3, Ecx1, 9}, {"cx16", Isa::cx16, Ecx1, 13},
+    {"pcid", Isa::pcid, Ecx1, 17}, {"x2apic", Isa::x2apic, Ecx1, 21}, {"movbe", Isa::movbe, Ecx1, 22}, {"popcnt", Isa::popcnt, Ecx1, 23},
+    {"tsc-deadline", Isa::tsc_deadline, Ecx1, 24}, {"xsave", Isa::xsave, Ecx1, 26}, {"rdrand", Isa::rdrand, Ecx1, 30},
+    {"fsgsbase", Isa::fsgsbase, Ebx7, 0}, {"bmi1", Isa::bmi1, Ebx7, 3}, {"smep", Isa::smep, Ebx7, 7}, {"invpcid", Isa::invpcid, Ebx7, 10},
+    {"rdseed", Isa::rdseed, Ebx7, 18}, {"adx", Isa::adx, Ebx7, 19}, {"smap", Isa::smap, Ebx7, 20}, {"clflushopt", Isa::clflushopt, Ebx7, 23},
+    {"umip", Isa::umip, Ecx7, 2}, {"rdpid", Isa::rdpid, Ecx7, 22},
+    {"syscall", Isa::syscall, ExtEdx, 11}, {"nx", Isa::nx, ExtEdx, 20}, {"page1g", Isa::page1g, ExtEdx, 26}, {"rdtscp", Isa::rdtscp, ExtEdx, 27},
+    {"lm", Isa::long_mode, ExtEdx, 29},
+    {"lahf64", Isa::lahf64, ExtEcx, 0}, {"lzcnt", Isa::lzcnt, ExtEcx, 5}, {"prefetchw", Isa::prefetchw, ExtEcx, 8},
+    {"invtsc", Isa::invtsc, PowerEdx, 8}, {"arat", Isa::arat, ThermalEax, 2}, {"xsaveopt", Isa::xsaveopt, XsaveEax, 0},
+};
+
+template <class... F>
+constexpr u64 set(F... f) { return ((u64{1} << static_cast<unsigned>(f)) | ...); }
+
+constexpr u64 Base486 = set(Isa::base);
+constexpr u64 BasePentium = Base486 | set(Isa::fpu, Isa::vme, Isa::de, Isa::pse, Isa::tsc, Isa::msr, Isa::mce, Isa::cx8);
+constexpr u64 BasePentium3 = BasePentium | set(Isa::pae, Isa::apic, Isa::sep, Isa::mtrr, Isa::pge, Isa::mca, Isa::cmov, Isa::pat, Isa::pse36, Isa::mmx,
+                                               Isa::fxsr, Isa::sse);
+constexpr u64 BaseX86_64 = BasePentium3 | set(Isa::clflush, Isa::sse2, Isa::syscall, Isa::nx, Isa::long_mode);
+constexpr u64 BaseCore2 = BaseX86_64 | set(Isa::sse3, Isa::ssse3, Isa::cx16, Isa::lahf64, Isa::monitor);
+/// All that lifting rules and this directory provide.
+constexpr u64 Default = BaseX86_64 | set(Isa::sse3, Isa::ssse3, Isa::xsave, Isa::cx16, Isa::lahf64, Isa::monitor, Isa::pcid, Isa::x2apic, Isa::movbe, Isa::popcnt, Isa::tsc_deadline,
+                                         Isa::rdrand, Isa::fsgsbase, Isa::smep, Isa::invpcid, Isa::rdseed, Isa::adx, Isa::smap,
+                                         Isa::clflushopt, Isa::umip, Isa::rdpid, Isa::page1g, Isa::rdtscp, Isa::prefetchw, Isa::invtsc, Isa::arat);
+
+struct ModelRow {
+    const char *name, *about, *brand;
+    u32 signature, max_leaf;
+    u64 features;
+};
+// The default says it is an in-order Atom (family 6, model 1Ch): a processor that does not speculate, as ours does not, so that
+// kernels do not spend time on mitigations of what cannot happen here.
+constexpr ModelRow kModels[] = {
+    {"default", "everything that Calque implements", "Calque Virtual CPU", 0x106ca, 0x16, Default},
+    {"486", "80486DX", "", 0x480, 1, Base486 | set(Isa::fpu)},
+    {"pentium", "Pentium", "", 0x543, 1, BasePentium},
+    {"pentium3", "Pentium III", "", 0x683, 2, BasePentium3},
+    {"x86-64-v1", "the baseline of 64-bit systems", "Calque x86-64-v1", 0x106ca, 0xd, BaseX86_64 | set(Isa::lahf64)},
+    {"core2", "Core 2", "Calque Core 2", 0x6fb, 0xa, BaseCore2},
+};
+
+std::string known_models() {
+    std::string r;
+    for (const auto& m : kModels) r += (r.empty() ? "" : ", ") + std::string{m.name};
+    return r;
+}
+
+u32 word(const CpuModel& m, Word w) {
+    u32 v = 0;
+    for (const Feature& f : kFeatures)
+        if (f.word == w && m.has(f.isa)) v |= 1u << f.bit;
+    return v;
+}
+
+u32 text(const std::string& s, unsigned at) {
+    u32 v = 0;
+    for (unsigned i = 0; i < 4; ++i) v |= (at + i < s.size() ? static_cast<u32>(static_cast<u8>(s[at + i])) : 0) << (8 * i);
+    return v;
+}
+
+CpuidLeaf leaf_1(const CpuState& s, const CpuModel& m) {
+    CpuidLeaf r{m.signature, 0, word(m, Ecx1), word(m, Edx1)};
+    r.ebx = m.has(Isa::clflush) ? 8u << 8 : 0;   // CLFLUSH line of 64 bytes; APIC ID 0
+    if (m.has(Isa::clflush)) r.ebx |= 1u << 16;  // one logical processor
+    if (s.cr4 & cr4::OSXSAVE) r.ecx |= 1u << 27;
+    if (!(s.apic_base & 0x800)) r.edx &= ~(1u << 9);
+    return r;
+}
+
+/// Caches that a guest may want to know: 32 KiB L1, 512 KiB L2, 64-byte lines, 8 ways.
+CpuidLeaf leaf_4(u32 sub) {
+    const auto cache = [](u32 type, u32 level, u32 kib) { return CpuidLeaf{type | level << 5 | 1u << 8, 63 | 7u << 22, kib * 1024 / 64 / 8 - 1, 0}; };
+    switch (sub) {
+    case 0: return cache(1, 1, 32);
+    case 1: return cache(2, 1, 32);
+    case 2: return cache(3, 2, 512);
+    default: return {};
+    }
+}
+
+CpuidLeaf leaf_b(u32 sub) {
+    if (sub == 0) return {0, 1, 0x100, 0};
+    if (sub == 1) return {0, 1, 0x201, 0};
+    return {0, 0, sub & 0xff, 0};
+}
+
+CpuidLeaf leaf_d(const CpuState& s, const CpuModel& m, u32 sub) {
+    if (!m.has(Isa::xsave)) return {};
+    const u64 all = xcr0_supported(m.features);
+    if (sub == 0) return {static_cast<u32>(all), xsave_size(s.xcr0), xsave_size(all), static_cast<u32>(all >> 32)};
+    return sub == 1 ? CpuidLeaf{word(m, XsaveEax), 0, 0, 0} : CpuidLeaf{};
+}
+
+CpuidLeaf extended(const CpuModel& m, u32 leaf) {
+    switch (leaf) {
+    case 0x80000000: return {0x80000008, 0, 0, 0};
+    case 0x80000001: return {0, 0, word(m, ExtEcx), word(m, ExtEdx)};
+    case 0x80000002:
+    case 0x80000003:
+    case 0x80000004: {
+        const unsigned at = (leaf - 0x80000002) * 16;
+        return {text(m.brand, at), text(m.brand, at + 4), text(m.brand, at + 8), text(m.brand, at + 12)};
+    }
+    case 0x80000006: return {0, 0, 512u << 16 | 6u << 12 | 64, 0};
+    case 0x80000007: return {0, 0, 0, word(m, PowerEdx)};
+    case 0x80000008: return {(m.has(Isa::long_mode) ? 48u : 32u) << 8 | (m.has(Isa::pae) ? kPhysBits : 32u), 0, 0, 0};
+    default: return {};
+    }
+}
+
+CpuidLeaf basic(const CpuState& s, const CpuModel& m, u32 leaf, u32 sub) {
+    switch (leaf) {
+    case 0: return {m.max_leaf, text(m.vendor, 0), text(m.vendor, 8), text(m.vendor, 4)};
+    case 1: return leaf_1(s, m);
+    case 2: return {0x00000001, 0, 0, 0x007d302c};   // 32 KiB L1s, 2 MiB L2
+    case 4: return leaf_4(sub);
+    case 5: return m.has(Isa::monitor) ? CpuidLeaf{64, 64, 3, 0x10} : CpuidLeaf{};
+    case 6: return {word(m, ThermalEax), 0, 0, 0};
+    case 7: return sub == 0 ? CpuidLeaf{0, word(m, Ebx7) | (m.has(Isa::tsc_deadline) ? 2u : 0u), word(m, Ecx7), 0} : CpuidLeaf{};
+    case 0xb: return m.has(Isa::x2apic) ? leaf_b(sub) : CpuidLeaf{};
+    case 0xd: return leaf_d(s, m, sub);
+    // The crystal and the time stamp counter run at 1 GHz: one tick an instruction.
+    case 0x15: return {1, 1, 1'000'000'000, 0};
+    case 0x16: return {1000, 1000, 100, 0};
+    default: return {};
+    }
+}
+}  // namespace
+
+Result<CpuModel> parse_cpu_model(std::string_view spec) {
+    const auto name = spec.substr(0, spec.find(','));
+    const auto row = std::find_if(std::begin(kModels), std::end(kModels), [&](const ModelRow& r) { return name == r.name; });
+    if (row == std::end(kModels)) return Error{"unknown CPU model '" + std::string{name} + "'; known are " + known_models()};
+    CpuModel m;
+    m.name = row->name, m.brand = row->brand, m.signature = row->signature, m.max_leaf = row->max_leaf, m.features = row->features;
+    while (spec.find(',') != std::string_view::npos) {
+        spec.remove_prefix(spec.find(',') + 1);
+        const auto item = spec.substr(0, spec.find(','));
+        if (item.size() < 2 || (item[0] != '+' && item[0] != '-'))
+            return Error{"CPU feature '" + std::string{item} + "' must begin with + or -"};
+        const auto f = std::find_if(std::begin(kFeatures), std::end(kFeatures), [&](const Feature& x) { return item.substr(1) == x.name; });
+        if (f == std::end(kFeatures)) return Error{"unknown CPU feature '" + std::string{item.substr(1)} + "'"};
+        if (item[0] == '+') m.features |= set(f->isa);
+        else m.features &= ~set(f->isa);
+    }
+    return m;
+}
+
+std::vector<std::pair<std::string, std::string>> cpu_models() {
+    std::vector<std::pair<std::string, std::string>> r;
+    for (const auto& m : kModels) r.emplace_back(m.name, m.about);
+    return r;
+}
+
+std::vector<std::string> cpu_features() {
+    std::vector<std::string> r;
+    for (const Feature& f : kFeatures) r.emplace_back(f.name);
+    return r;
+}
+
+u64 xcr0_supported(u64 features) {
+    const auto has = [&](Isa f) { return features >> static_cast<unsigned>(f) & 1; };
+    return has(Isa::xsave) ? 1 | (has(Isa::sse) ? 2 : 0) : 1;
+}
+
+u32 xsave_size(u64) { return 576; }   // the legacy region and the header; x87 and SSE state need no more
+
+CpuidLeaf cpuid(const CpuState& s, u32 leaf, u32 sub) {
+    const CpuModel& m = s.cpu->model();
+    if (leaf >= 0x80000000 && leaf <= 0x80000008 && !m.brand.empty()) return extended(m, leaf);
+    // "If a value is higher than the maximum, the data for the highest basic leaf is returned."
+    return basic(s, m, std::min(leaf, m.max_leaf), sub);
+}
+
+u64 helper_cpuid(CpuState& s, u64, u64, u64) {
+    const CpuidLeaf r = cpuid(s, static_cast<u32>(s.gpr[RAX]), static_cast<u32>(s.gpr[RCX]));
+    s.gpr[RAX] = r.eax, s.gpr[RBX] = r.ebx, s.gpr[RCX] = r.ecx, s.gpr[RDX] = r.edx;
+    return 0;
+}
+}  // namespace calque
