@@ -58,9 +58,8 @@ void move_mmx(Lifter& l, const Insn& in) {
         return l.write(to, v);
     }
     const Val at = l.linear(to, bytes, true);
-    check_x87(l);
-    l.ir.store(at, v);
     touch_mmx(l, 8);
+    l.ir.store(at, v);
 }
 
 /// MOVD and MOVQ with an xmm register.
@@ -126,9 +125,8 @@ void lift_maskmovdqu(Lifter& l, const Insn& in) {
 void lift_maskmovq(Lifter& l, const Insn& in) {
     if (!begin_mmx(l)) return;
     const Val at = l.linear(in.seg, l.ir.zext(l.gpr(RDI, in.addr_size), Type::I64), 8, true);
-    check_x87(l);
-    l.call(Helper::mask_move, Type::None, at, mmx_value(l, in.op[in.op_count - 2].reg), mmx_value(l, last(in).reg));
     touch_mmx(l, 8);
+    l.call(Helper::mask_move, Type::None, at, mmx_value(l, in.op[in.op_count - 2].reg), mmx_value(l, last(in).reg));
 }
 
 void lift_movmsk(Lifter& l, const Insn& in) {

@@ -1,6 +1,5 @@
 #include "cpu/lift/vector.h"
 
-#include "cpu/fpu/x87.h"
 #include "cpu/memory.h"
 
 namespace calque::vector {
@@ -34,11 +33,6 @@ Val low64(Lifter& l, Val v) { return l.ir.vec(Op::vextract, Lane::I64, v, {}, 0,
 Val high64(Lifter& l, Val v) { return l.ir.vec(Op::vextract, Lane::I64, v, {}, 1, Type::I64); }
 
 void touch_mmx(Lifter& l, u8 written) { l.call(Helper::mmx_begin, Type::None, l.c64(written)); }
-void check_x87(Lifter& l) {
-    FpuOp wait;
-    wait.op = fop::wait;
-    l.call(Helper::fpu_control, Type::None, l.c64(wait.pack()), l.c64(0), l.c64(0));
-}
 void set_mmx(Lifter& l, u8 n, Val v) { l.ir.set(static_cast<u8>(slot::mmx + n), v); }
 
 Val fp_op(Lifter& l, Op op, Lane lane, u8 aux, u8 reg, Val source, bool keep, Type type) {

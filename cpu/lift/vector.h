@@ -28,8 +28,6 @@ inline Val mmx_value(Lifter& l, u8 n) { return l.ir.get(static_cast<u8>(slot::mm
 /// What every MMX instruction does to the x87: call it after the last memory access and before set_mmx. `written`: register or 8.
 void touch_mmx(Lifter&, u8 written);
 void set_mmx(Lifter&, u8 n, Val v64);
-/// #MF for a pending x87 exception, and nothing else: for stores, whose touch_mmx() must come after the store.
-void check_x87(Lifter&);
 
 /// A floating-point op on an xmm register (`reg`) and a source, by the IR or by the helper that can deliver #XM. Its result goes to
 /// `reg`, or is returned when `keep` is set (integer results and those for MMX registers).

@@ -1,0 +1,311 @@
+// The processor as a whole: construction, the run loop, pins.
+#include "cpu/cpu.h"
+
+#include <atomic>
+
+#include "cpu/apic.h"
+#include "cpu/decode.h"
+#include "cpu/lift/lift_block.h"
+#include "cpu/model.h"
+#include "cpu/system.h"
+#include "support/log.h"
+#include "support/state_io.h"
+
+namespace calque {
+
+static Log log{"cpu"};
+
+struct Cpu::Impl final : jit::GuestCode, ApicBus {
+    explicit Impl() : intr_pin{*this}, nmi_pin{*this}, smi_pin{*this} { s.mmu = &mmu; }
+
+    CpuState s;
+    Mmu mmu;
+    Cpu* cpu = nullptr;
+
+    // ---- pins. INTR is a level, the others are edges that stay pending until taken.
+    bool intr = false, smi_level = false;
+    bool nmi_pending = false, smi_pending = false, init_pending = false;
+    bool wait_for_startup = false;
+    std::atomic<bool> stop_requested{false};
+    Time clock_base = 0;   // machine time when no instruction had retired, as seen from the current slice
+
+    void set_intr(bool level) {
+        intr = level;
+        cpu->apic_->lint(0, level);
+    }
+    void set_nmi(bool level) { cpu->apic_->lint(1, level); }
+    void set_smi(bool level) {
+        if (level && !smi_level) cpu->raise_smi();
+        smi_level = level;
+    }
+    Pin<&Impl::set_intr> intr_pin;
+    Pin<&Impl::set_nmi> nmi_pin;
+    Pin<&Impl::set_smi> smi_pin;
+
+    void deliver(u8 dest, bool logical, ApicDelivery mode, u8 vector, bool level) override {
+        cpu->apic().message(dest, logical, mode, vector, level);
+    }
+
+    // ---- what the engine asks
+    const u8* fetch_page(u64 linear) override;
+    void lift(const jit::LiftRequest& r, jit::Block& out) override { lift_block(r, cpu->features_, out); }
+    bool lift_alone(jit::Block& out) override;
+    void protect(const u8* page) override { mmu.clear_write_tags(s, page); }
+
+    // ---- the run loop
+    bool interrupt_ready() const;
+    u8 acknowledge();
+    bool take_event();
+    bool code_breakpoint();
+    bool must_step() const;
+    void step();
+    void slice(u64 target);
+    void handle_fault();
+    void fix_stack_fault();
+    bool fetch_bytes(u8* bytes, unsigned& count, unsigned want);
+};
+
+// ---- fetching
+
+const u8* Cpu::Impl::fetch_page(u64 linear) {
+    if (s.code64() && !canonical(linear)) return nullptr;
+    u32 error;
+    const PageEntry* e = translate(s, linear, Access::fetch, s.cpl == 3 ? mode::ViewUser : mode::ViewSupervisor, error);
+    return e ? e->host : nullptr;
+}
+
+/// Fetches code bytes at RIP until there are `want`, or a fault is raised for the first that cannot be had.
+bool Cpu::Impl::fetch_bytes(u8* bytes, unsigned& count, unsigned want) {
+    const unsigned view = s.cpl == 3 ? mode::ViewUser : mode::ViewSupervisor;
+    while (count < want) {
+        const u64 rip = s.x.rip + count;
+        if (!s.code64() && rip > s.seg[CS].limit) return fault(s, vec::GP, 0);
+        if (s.code64() && !canonical(rip)) return fault(s, vec::GP, 0);
+        const u64 linear = s.code64() ? rip : (rip + s.x.mode.base) & 0xffffffff;
+        u32 error;
+        const PageEntry* e = translate(s, linear, Access::fetch, view, error);
+        if (!e) return raise_page_fault(s, linear, error), false;
+        const unsigned offset = linear & 0xfff;
+        bytes[count++] = e->host ? e->host[offset] : static_cast<u8>(device_read(s, *e, offset, 1));
+    }
+    return true;
+}
+
+bool Cpu::Impl::lift_alone(jit::Block& out) {
+    u8 bytes[15];
+    unsigned count = 0;
+    // Byte by byte past the first page, so that a fault is raised only for a byte that the instruction has.
+    const u64 linear = s.code64() ? s.x.rip : (s.x.rip + s.x.mode.base) & 0xffffffff;
+    const unsigned room = 4096 - static_cast<unsigned>(linear & 0xfff);
+    unsigned want = room < 15 ? room : 15;
+    if (!s.code64() && s.x.rip + want > s.code_end) want = 1;
+    for (;; ++want) {
+        if (!fetch_bytes(bytes, count, want)) return false;
+        if (lift_one(bytes, count, s.x.rip, s.x.mode, cpu->features_, out)) return true;
+        if (want >= 15) return fault(s, vec::GP, 0);
+    }
+}
+
+// ---- events
+
+bool Cpu::Impl::interrupt_ready() const { return cpu->apic_->has_vector() || cpu->apic_->has_ext_int() || (intr && cpu->apic_->passes_intr()); }
+
+u8 Cpu::Impl::acknowledge() {
+    u8 vector;
+    if (!cpu->apic_->has_ext_int() && cpu->apic_->take_vector(vector)) return vector;
+    cpu->apic_->take_ext_int();
+    return cpu->wiring_.int_ack.acknowledge();
+}
+
+/// Takes the most urgent pending event (SDM vol. 3A, "Prioritization of Concurrent Events"). False: none may be taken now.
+bool Cpu::Impl::take_event() {
+    if (init_pending && !s.smm) return init_pending = false, cpu->init(), true;
+    if (wait_for_startup) return false;
+    if (smi_pending && !s.smm) {
+        smi_pending = false;
+        s.shut_down = false;
+        enter_smm(s);
+        return true;
+    }
+    if (s.shut_down) return false;
+    if (s.pending_debug && !shadowed(s, ShadowMovSs)) {
+        const u64 bits = s.pending_debug;
+        s.pending_debug = 0;
+        raise(s, vec::DB);
+        s.exception.address = bits;
+        s.exception.trap = true;
+        deliver_exception(s);
+        return true;
+    }
+    if (nmi_pending && !s.nmi_blocked && !shadowed(s, ShadowMovSs | ShadowSti)) {
+        nmi_pending = false;
+        s.nmi_blocked = true;
+        calque::deliver(s, {vec::NMI, false, 0, false, false, s.x.rip});
+        return true;
+    }
+    if ((s.eflags_system & eflags::IF) && interrupt_ready() && !shadowed(s, ShadowSti | ShadowMovSs)) {
+        cpu->sync_clock();
+        calque::deliver(s, {acknowledge(), false, 0, false, false, s.x.rip});
+        return true;
+    }
+    if (s.halted && s.wake_masked && interrupt_ready()) return s.halted = false, true;
+    return false;
+}
+
+bool Cpu::Impl::code_breakpoint() {
+    if (!(s.dr7 & 0xff)) return false;
+    if ((s.eflags_system & eflags::RF) && s.rf_at == s.x.icount()) return false;
+    const u64 linear = s.code64() ? s.x.rip : (s.x.rip + s.x.mode.base) & 0xffffffff;
+    u64 hit = 0;
+    for (unsigned n = 0; n < 4; ++n)
+        if ((s.dr7 >> (2 * n) & 3) && !(s.dr7 >> (16 + 4 * n) & 3) && s.dr[n] == linear) hit |= u64{1} << n;
+    if (!hit) return false;
+    raise(s, vec::DB);
+    s.exception.address = hit;
+    deliver_exception(s);
+    return true;
+}
+
+static bool code_breakpoints(const CpuState& s) {
+    for (unsigned n = 0; n < 4; ++n)
+        if ((s.dr7 >> (2 * n) & 3) && !(s.dr7 >> (16 + 4 * n) & 3)) return true;
+    return false;
+}
+
+bool Cpu::Impl::must_step() const {
+    if (s.eflags_system & eflags::TF) return true;
+    if (code_breakpoints(s)) return true;
+    return shadowed(s, ShadowSti | ShadowMovSs) && (interrupt_ready() || nmi_pending || s.pending_debug);
+}
+
+void Cpu::Impl::handle_fault() {
+    fix_stack_fault();
+    s.pending_debug = 0;   // the access will be made again
+    deliver_exception(s);
+}
+
+/// A non-canonical address gives #SS instead of #GP when the instruction used the stack segment.
+void Cpu::Impl::fix_stack_fault() {
+    if (!s.exception.noncanonical) return;
+    const Exception x = s.exception;
+    s.x.fault = jit::Fault::none;
+    u8 bytes[15];
+    unsigned count = 0;
+    while (count < 15 && fetch_bytes(bytes, count, count + 1)) {}
+    Insn in;
+    const bool known = decode(bytes, count, s.x.rip, s.x.mode, cpu->features_, in) == Decode::ok;
+    s.exception = x;
+    s.x.fault = jit::Fault::raise;
+    if (!known) return;
+    const Operand* memory = nullptr;
+    for (const Operand& o : in.op)
+        if (o.is_mem()) memory = &o;
+    const bool stack = memory && memory->seg != SS ? !canonical(s.gpr[RSP]) : true;
+    if (stack) s.exception.vector = vec::SS;
+}
+
+void Cpu::Impl::step() {
+    const bool trap = s.eflags_system & eflags::TF;
+    s.step_trap_off = false;
+    s.x.deadline = s.x.icount() + 1;
+    s.x.budget = 1;
+    const auto stop = cpu->engine_->step();
+    if (stop == jit::Engine::Stop::fault) return handle_fault();
+    if (trap && !s.step_trap_off) s.pending_debug |= 0x4000;   // BS
+}
+
+void Cpu::Impl::slice(u64 target) {
+    if (code_breakpoint()) return;
+    if (must_step()) return step();
+    const u64 now = s.x.icount();
+    s.x.deadline = target;
+    s.x.budget = static_cast<i64>(target - now);
+    if (cpu->engine_->run() == jit::Engine::Stop::fault) handle_fault();
+}
+
+// ---- Cpu
+
+Cpu::Cpu(const CpuModel& model, const CpuWiring& wiring, const jit::EngineOptions& options)
+    : impl_{std::make_unique<Impl>()}, s_{impl_->s}, model_{model}, wiring_{wiring}, features_{model.features} {
+    impl_->cpu = this;
+    s_.cpu = this;
+    for (auto& view : s_.tlb.data)
+        for (auto& e : view) e = {jit::kNoTag, jit::kNoTag, 0, 0};
+    for (auto& e : s_.tlb.fetch) e = {jit::kNoTag, nullptr};
+    engine_ = std::make_unique<jit::Engine>(&s_, cpu_layout(), *impl_, options);
+    apic_ = std::make_unique<LocalApic>(*this);
+    reset();
+}
+
+Cpu::~Cpu() = default;
+
+Cpu::Stop Cpu::run_until(u64 target) {
+    Impl& i = *impl_;
+    i.clock_base = wiring_.clock.now() - s_.x.icount();
+    Stop stop;
+    for (;;) {
+        while (i.take_event()) {}
+        if (i.stop_requested.exchange(false, std::memory_order_relaxed)) { stop = Stop::attention; break; }
+        if (s_.shut_down) { stop = Stop::shut_down; break; }
+        if (s_.halted || i.wait_for_startup) { stop = Stop::halted; break; }
+        if (s_.x.icount() >= target) { stop = Stop::deadline; break; }
+        i.slice(target);
+    }
+    sync_clock();
+    return stop;
+}
+
+void Cpu::sync_clock() {
+    const Time t = impl_->clock_base + s_.x.icount();
+    if (t > wiring_.clock.now()) wiring_.clock.set_now(t);
+}
+
+void Cpu::shorten(u64 icount) {
+    const u64 least = s_.x.icount() + s_.x.unretired;
+    if (icount < least) icount = least;
+    if (icount >= s_.x.deadline) return;
+    s_.x.budget -= static_cast<i64>(s_.x.deadline - icount);
+    s_.x.deadline = icount;
+    if (s_.x.budget < 0) end_slice();
+}
+
+void Cpu::request_stop() {
+    impl_->stop_requested.store(true, std::memory_order_relaxed);
+    end_slice();
+}
+
+void Cpu::check_events() {
+    const Impl& i = *impl_;
+    if (i.nmi_pending || i.smi_pending || i.init_pending || s_.pending_debug || (s_.eflags_system & eflags::TF) || (s_.dr7 & 0xff) ||
+        ((s_.eflags_system & eflags::IF) && i.interrupt_ready()))
+        end_slice();
+}
+
+void Cpu::raise_nmi() { impl_->nmi_pending = true, check_events(); }
+void Cpu::raise_smi() { impl_->smi_pending = true, check_events(); }
+void Cpu::raise_init() { impl_->init_pending = true, check_events(); }
+void Cpu::startup(u8) {}   // the bootstrap processor does not wait for it: SDM vol. 3A, "Multiple-Processor Initialization"
+
+void Cpu::forget_pins() {
+    Impl& i = *impl_;
+    i.nmi_pending = i.smi_pending = i.init_pending = i.wait_for_startup = false;
+}
+
+void Cpu::pins_state(StateIO& io) {
+    Impl& i = *impl_;
+    io(i.intr, i.smi_level, i.nmi_pending, i.smi_pending, i.init_pending, i.wait_for_startup);
+}
+
+Line& Cpu::intr() { return impl_->intr_pin; }
+Line& Cpu::nmi() { return impl_->nmi_pin; }
+Line& Cpu::smi() { return impl_->smi_pin; }
+ApicBus& Cpu::apic_bus() { return *impl_; }
+
+void Cpu::memory_changed(const u8* host, size_t size) { engine_->memory_changed(host, size); }
+void Cpu::map_changed() { tlb_flush_all(s_); }
+
+u64 Cpu::local_apic_base() const {
+    constexpr u64 Enabled = 0x800, X2 = 0x400;
+    return (s_.apic_base & (Enabled | X2)) == Enabled ? s_.apic_base & kPhysMask & ~u64{0xfff} : ~u64{0};
+}
+}  // namespace calque
