@@ -1,0 +1,286 @@
+// Into translated code and out of it, the slow paths' thunks, and the Backend around the emitter.
+#include <cstring>
+
+#include "jit/x64/x64.h"
+#include "support/assert.h"
+#include "support/log.h"
+
+namespace calque::jit::x64 {
+namespace {
+Log logger{"x64"};
+
+x86::Mem at_context(size_t offset, unsigned size) { return x86::ptr(x86::rbp, static_cast<i32>(offset) - kBias, size); }
+x86::Mem scratch_word(unsigned n, unsigned size) { return at_context(offsetof(ExecContext, scratch) + 8 * n, size); }
+
+struct ThunkBuilder {
+    x86::Assembler& as;
+    const Arena& arena;
+    const Layout& layout;
+    unsigned pinned;
+    Thunks& t;
+
+    u32 here() { return static_cast<u32>(as.offset()); }
+    u64 rx(u32 at) { return reinterpret_cast<u64>(arena.rx) + at; }
+    x86::Mem slot(u8 s, unsigned size) { return x86::ptr(x86::rbp, static_cast<i32>(layout.slots[s].offset) - kBias, size); }
+    void call(const void* fn) {
+        as.mov(x86::rax, Imm(reinterpret_cast<i64>(fn)));
+        as.call(x86::rax);
+    }
+    void spill() {
+        for (u8 s = 0; s < pinned; ++s) as.mov(slot(s, 8), r64(kPinnedRegs[s]));
+    }
+
+    void enter() {
+        t.enter = here();
+        for (Reg r : {rbx, rbp, Reg{12}, Reg{13}, Reg{14}, Reg{15}}) as.push(r64(r));
+        as.sub(x86::rsp, Imm(kFrame));
+        as.lea(x86::rbp, x86::ptr(x86::rdi, kBias));
+        as.mov(x86::rax, x86::rsi);
+        for (u8 s = 0; s < pinned; ++s) as.mov(r64(kPinnedRegs[s]), slot(s, 8));
+        as.jmp(x86::rax);
+    }
+
+    /// `spills`: pinned registers are newer than memory.
+    u32 exit(Exit why, bool set_rip, bool spills) {
+        const u32 at = here();
+        if (set_rip) as.mov(at_context(offsetof(ExecContext, rip), 8), x86::rdx);
+        if (spills) spill();
+        as.mov(x86::eax, Imm(static_cast<int>(why)));
+        as.jmp(out);
+        return at;
+    }
+    Label out;
+    void common_exit() {
+        as.bind(out);
+        const Label plain = as.newLabel();
+        as.cmp(scratch_word(kScratchFp, 1), Imm(0));
+        as.je(plain);
+        as.call(rx(t.fp_leave));
+        as.bind(plain);
+        as.add(x86::rsp, Imm(kFrame));
+        for (Reg r : {Reg{15}, Reg{14}, Reg{13}, Reg{12}, rbp, rbx}) as.pop(r64(r));
+        as.ret();
+    }
+
+    void fp() {
+        const u8 control = layout.fp_control;
+        t.fp_enter = here();
+        as.push(x86::rax);
+        as.mov(x86::eax, slot(control, 4));
+        as.and_(x86::eax, Imm(0xffff));
+        as.or_(x86::eax, Imm(0x1f80));
+        as.mov(scratch_word(kScratchMxcsr, 4), x86::eax);
+        as.ldmxcsr(scratch_word(kScratchMxcsr, 4));
+        as.mov(scratch_word(kScratchFp, 1), Imm(1));
+        as.pop(x86::rax);
+        as.ret();
+        t.fp_leave = here();
+        as.push(x86::rax);
+        as.stmxcsr(scratch_word(kScratchMxcsr, 4));
+        as.mov(x86::eax, scratch_word(kScratchMxcsr, 4));
+        as.and_(x86::eax, Imm(0x3f));
+        as.or_(slot(control, 4), x86::eax);
+        as.mov(scratch_word(kScratchMxcsr, 4), Imm(0x1f80));
+        as.ldmxcsr(scratch_word(kScratchMxcsr, 4));
+        as.mov(scratch_word(kScratchFp, 1), Imm(0));
+        as.pop(x86::rax);
+        as.ret();
+    }
+
+    /// Entered by call, so rsp is 8 below the frame. Keeps every general register.
+    void slow(bool write, Label& generic) {
+        static constexpr Reg kSaved[9] = {rax, rcx, rdx, rsi, rdi, 8, 9, 10, 11};
+        const auto save = [](unsigned n) { return x86::ptr(x86::rsp, 8 + kSaveAt + 8 * static_cast<i32>(n), 8); };
+        generic = as.newLabel();
+        as.bind(generic);
+        for (unsigned n = 0; n < 9; ++n) as.mov(save(n), r64(kSaved[n]));
+        const Label plain = as.newLabel(), after = as.newLabel(), fault = as.newLabel();
+        as.movzx(x86::eax, scratch_word(kScratchFp, 1));
+        as.mov(save(9), x86::rax);
+        as.test(x86::eax, x86::eax);
+        as.jz(plain);
+        as.call(rx(t.fp_leave));
+        as.bind(plain);
+        as.lea(x86::rdi, x86::ptr(x86::rbp, -kBias));
+        as.mov(x86::rsi, scratch_word(kScratchAddress, 8));
+        if (write) as.mov(x86::rdx, scratch_word(kScratchValue, 8));
+        as.mov(write ? x86::ecx : x86::edx, scratch_word(kScratchWhat, 4));
+        as.sub(x86::rsp, Imm(8));
+        call(write ? reinterpret_cast<const void*>(layout.write) : reinterpret_cast<const void*>(layout.read));
+        as.add(x86::rsp, Imm(8));
+        if (!write) as.mov(scratch_word(kScratchValue, 8), x86::rax);
+        as.cmp(save(9), Imm(0));
+        as.je(after);
+        as.call(rx(t.fp_enter));
+        as.bind(after);
+        for (unsigned n = 0; n < 9; ++n) as.mov(r64(kSaved[n]), save(n));
+        as.cmp(at_context(offsetof(ExecContext, fault), 1), Imm(0));
+        as.jne(fault);
+        as.mov(at_context(offsetof(ExecContext, unretired), 4), Imm(0));
+        as.ret();
+        as.bind(fault);
+        as.add(x86::rsp, Imm(8));
+        as.jmp(rx(t.exit_fault));
+    }
+    void slow_entries(bool write) {
+        Label generic;
+        slow(write, generic);
+        for (unsigned what = 0; what < 64; ++what) {
+            if ((what & 7) > 4 || (write && (what & 8))) continue;
+            (write ? t.slow_write : t.slow_read)[what] = here();
+            as.mov(scratch_word(kScratchWhat, 4), Imm(what));
+            as.jmp(generic);
+        }
+    }
+
+    void build() {
+        // Offset 0: "not translated", with RIP in rdx.
+        out = as.newLabel();
+        t.exit_lookup = exit(Exit::lookup, true, true);
+        t.exit_budget = exit(Exit::budget, true, true);
+        t.exit_fault = exit(Exit::fault, false, true);
+        t.exit_fault_clean = exit(Exit::fault, false, false);
+        t.exit_leave = exit(Exit::leave, false, true);
+        t.exit_leave_clean = exit(Exit::leave, false, false);
+        fp();
+        common_exit();
+        enter();
+        slow_entries(false);
+        slow_entries(true);
+        t.raise = here();
+        spill();
+        const Label plain = as.newLabel();
+        as.cmp(scratch_word(kScratchFp, 1), Imm(0));
+        as.je(plain);
+        as.call(rx(t.fp_leave));
+        as.bind(plain);
+        as.lea(x86::rdi, x86::ptr(x86::rbp, -kBias));
+        call(reinterpret_cast<const void*>(layout.raise));
+        as.jmp(rx(t.exit_fault_clean));
+    }
+};
+
+/// Whether AND and its like leave AF clear, which manuals leave undefined.
+bool logic_clears_af() {
+    u64 flags = 0;
+    asm volatile("movl $15, %%eax\n\taddl $1, %%eax\n\tandl $-1, %%eax\n\tpushfq\n\tpop %0" : "=r"(flags) : : "rax", "cc", "memory");
+    u64 other = 0;
+    asm volatile("movl $15, %%eax\n\taddb $1, %%al\n\txorl %%eax, %%eax\n\tpushfq\n\tpop %0" : "=r"(other) : : "rax", "cc", "memory");
+    return !((flags | other) & 0x10);
+}
+
+using EnterFn = u32 (*)(void* state, const u8* code);
+}  // namespace
+
+HostCpu HostCpu::detect() {
+    using F = asmjit::CpuFeatures::X86;
+    const auto& f = asmjit::CpuInfo::host().features().x86();
+    HostCpu c;
+    c.avx = f.has(F::kAVX), c.bmi2 = f.has(F::kBMI2), c.lzcnt = f.has(F::kLZCNT), c.tzcnt = f.has(F::kBMI), c.popcnt = f.has(F::kPOPCNT);
+    c.sse41 = f.has(F::kSSE4_1), c.ssse3 = f.has(F::kSSSE3);
+    c.logic_clears_af = x64::logic_clears_af();
+    return c;
+}
+
+class X64Backend final : public Backend {
+public:
+    X64Backend(void* state, const Layout& layout) : state_{static_cast<u8*>(state)}, layout_{layout}, cpu_{HostCpu::detect()} {}
+
+    void begin(Arena& arena) override {
+        arena_ = &arena;
+        Errors errors;
+        asmjit::CodeHolder code;
+        code.init(asmjit::Environment::host(), reinterpret_cast<u64>(arena.rx));
+        code.setErrorHandler(&errors);
+        asmjit::CodeBuffer& buffer = code.textSection()->buffer();
+        buffer._data = arena.rw;
+        buffer._capacity = arena.size;
+        buffer._flags = asmjit::CodeBufferFlags::kIsExternal | asmjit::CodeBufferFlags::kIsFixed;
+        x86::Assembler as{&code};
+        thunks_ = {};
+        ThunkBuilder b{as, arena, layout_, pinned(), thunks_, {}};
+        b.build();
+        ASSERT(!errors.any && !code.hasUnresolvedLinks());
+        arena.used = static_cast<u32>(as.offset());
+        emitter_ = std::make_unique<X64>(layout_, cpu_, switches_, thunks_, arena);
+    }
+
+    bool translate(const TranslateRequest& request, Translation& out) override {
+        if (emitter_->emit_block(request, out)) {
+            arena_->used = out.end;
+            return true;
+        }
+        out = {};
+        if (emitter_->full) return false;
+        logger.error("cannot translate the block at %llx: %s", static_cast<unsigned long long>(request.block.rip), emitter_->error.c_str());
+        return false;
+    }
+
+    void patch(u32 at, u32 target) override {
+        const i32 distance = static_cast<i32>(target - (at + 4));
+        std::memcpy(arena_->rw + at, &distance, 4);
+    }
+
+    Exit enter(u32 entry) override {
+        auto* x = reinterpret_cast<ExecContext*>(state_);
+        x->scratch[kScratchArena] = reinterpret_cast<u64>(arena_->rx);
+        x->scratch[kScratchFp] = 0;
+        const auto fn = reinterpret_cast<EnterFn>(reinterpret_cast<u64>(arena_->rx) + thunks_.enter);
+        return static_cast<Exit>(fn(state_, arena_->rx + entry));
+    }
+
+    std::vector<std::pair<std::string, std::string>> switches() const override {
+        std::vector<std::pair<std::string, std::string>> all;
+        for (const Switch& s : kSwitches) all.emplace_back(s.name, s.what);
+        return all;
+    }
+    void disable(const std::string& name) override {
+        for (const Switch& s : kSwitches) {
+            if (name == s.name) switches_.*s.on = false;
+        }
+    }
+
+private:
+    class Errors final : public asmjit::ErrorHandler {
+    public:
+        bool any = false;
+        void handleError(asmjit::Error, const char* text, asmjit::BaseEmitter*) override {
+            any = true;
+            logger.error("thunks: %s", text);
+        }
+    };
+    struct Switch {
+        const char* name;
+        const char* what;
+        bool Switches::*on;
+    };
+    static constexpr Switch kSwitches[] = {
+        {"pinning", "guest registers in host registers across blocks", &Switches::pinning},
+        {"host_flags", "flags and comparisons answered by EFLAGS of the arithmetic", &Switches::fuse_flags},
+        {"linking", "direct jumps between blocks of a page", &Switches::link},
+        {"inline_lookup", "jumps to other pages looked up without leaving translated code", &Switches::inline_lookup},
+        {"inline_tlb", "loads and stores that hit the TLB done without a call", &Switches::inline_tlb},
+        {"address_modes", "sums folded into the address of the access", &Switches::fold_addresses},
+        {"targets", "results made in the guest register's host register", &Switches::targets},
+        {"avx", "AVX encodings for vectors", &Switches::avx},
+        {"bmi", "BMI and LZCNT instructions", &Switches::bmi},
+    };
+    unsigned pinned() const { return switches_.pinning ? std::min<unsigned>(layout_.pinned, kPinned) : 0; }
+
+    u8* state_;
+    const Layout& layout_;
+    const HostCpu cpu_;
+    Switches switches_;
+    Thunks thunks_;
+    Arena* arena_ = nullptr;
+    std::unique_ptr<X64> emitter_;
+};
+}  // namespace calque::jit::x64
+
+namespace calque::jit {
+std::unique_ptr<Backend> make_backend(void* state, const Layout& layout) {
+    const auto cpu = x64::HostCpu::detect();
+    if (!cpu.popcnt || !cpu.ssse3) return nullptr;  // older than x86-64-v2: interpreted
+    return std::make_unique<x64::X64Backend>(state, layout);
+}
+}  // namespace calque::jit

@@ -1,0 +1,295 @@
+// The x86-64 emitter: one function for each IR op, over a local register allocator with three verbs: use, scratch, define.
+//
+// Registers: rbp is the state pointer plus kBias (so that the context and the guest's registers are reached with 8-bit
+// displacements); ten registers hold the first pinned slots across blocks; rax, rcx, rdx, rsi and all of xmm serve one block.
+// Guest state is exact at every op that may fault: `set` acts when it is reached, in a register or in memory.
+#pragma once
+#define ASMJIT_NO_STDCXX_EXT
+#include <asmjit/x86.h>
+
+#include <cstddef>
+#include <deque>
+#include <initializer_list>
+#include <string>
+#include <vector>
+
+#include "jit/backend.h"
+#include "jit/x64/analysis.h"
+
+namespace calque::jit::x64 {
+namespace x86 = asmjit::x86;
+using asmjit::Imm;
+using asmjit::Label;
+using asmjit::Operand;
+using Inst_ = x86::Inst;
+using InstId = asmjit::InstId;
+using CC = x86::CondCode;
+
+using Reg = u8;  // 0-15 general, 16-31 xmm
+constexpr Reg rax = 0, rcx = 1, rdx = 2, rbx = 3, rsp = 4, rbp = 5, rsi = 6, rdi = 7, kNoReg = 0xff;
+constexpr Reg xmm0 = 16;
+constexpr i32 kBias = 136;
+
+constexpr unsigned kPinned = 10;
+constexpr Reg kPinnedRegs[kPinned] = {rbx, 12, 13, 14, 15, rdi, 8, 9, 10, 11};
+constexpr u32 kCallerSaved = 1u << rax | 1u << rcx | 1u << rdx | 1u << rsi | 1u << rdi | 1u << 8 | 1u << 9 | 1u << 10 | 1u << 11;
+constexpr u32 kTempMask = 1u << rax | 1u << rcx | 1u << rdx | 1u << rsi;
+constexpr u32 kXmmMask = 0xffff0000;
+
+// The frame: spill slots, vector spill slots, and where thunks keep what they must not lose.
+constexpr unsigned kSpills = 120, kVecSpills = 48;
+constexpr i32 kSaveAt = 0, kSpillAt = 160, kVecSpillAt = kSpillAt + 8 * kSpills, kXmmSaveAt = kVecSpillAt + 16 * kVecSpills;
+constexpr i32 kFrame = kXmmSaveAt + 256 + 8;  // + 8: six pushes and the return address leave rsp at 8 modulo 16
+static_assert(kVecSpillAt % 16 == 0 && kXmmSaveAt % 16 == 0);
+
+// Uses of ExecContext::scratch.
+constexpr unsigned kScratchAddress = 0, kScratchValue = 1, kScratchArena = 2, kScratchFp = 3, kScratchMxcsr = 4, kScratchWhat = 5;
+
+inline x86::Gp gp(Reg r, unsigned bytes) {
+    return bytes == 1 ? x86::Gp(x86::gpb_lo(r)) : bytes == 2 ? x86::Gp(x86::gpw(r)) : bytes == 4 ? x86::Gp(x86::gpd(r)) : x86::Gp(x86::gpq(r));
+}
+inline x86::Gp r32(Reg r) { return gp(r, 4); }
+inline x86::Gp r64(Reg r) { return gp(r, 8); }
+inline x86::Xmm xmm(Reg r) { return x86::xmm(r - 16u); }
+
+struct Switches {
+    bool pinning = true, fuse_flags = true, link = true, inline_lookup = true, inline_tlb = true, fold_addresses = true, targets = true,
+         avx = true, bmi = true;
+};
+struct HostCpu {
+    bool avx = false, bmi2 = false, lzcnt = false, tzcnt = false, popcnt = false, sse41 = false, ssse3 = false, logic_clears_af = false;
+    static HostCpu detect();
+};
+
+/// Code common to all blocks: positions in the arena.
+struct Thunks {
+    u32 enter = 0;
+    u32 exit_lookup = 0;     // rdx: RIP
+    u32 exit_budget = 0;     // rdx: RIP
+    u32 exit_fault = 0;      // pinned registers hold the state
+    u32 exit_fault_clean = 0;// the state is in memory already
+    u32 exit_leave = 0, exit_leave_clean = 0;
+    u32 slow_read[64]{};     // by `what`: scratch[kScratchAddress] to scratch[kScratchValue]; all registers kept but xmm
+    u32 slow_write[64]{};
+    u32 raise = 0;           // rsi: fault code
+    u32 fp_enter = 0;        // loads the guest's MXCSR
+    u32 fp_leave = 0;        // collects sticky flags, loads the host's MXCSR; keeps all registers
+};
+
+/// What EFLAGS hold beyond the host's own meaning.
+enum class FlagKind : u8 { none, exact, af_wrong };
+
+struct Address {
+    Reg base = kNoReg, index = kNoReg;
+    u8 shift = 0;
+    i32 disp = 0;
+    bool is32 = false;   // the sum is cut to 32 bits
+};
+
+class X64 {
+public:
+    X64(const Layout&, const HostCpu&, const Switches&, const Thunks&, const Arena&);
+
+    /// Emits a whole block at `as`'s position. False when it cannot be done (out of spill slots, a type without registers).
+    bool emit_block(const TranslateRequest&, Translation&);
+
+    // ---- what emit functions use
+    x86::Assembler as;
+    const Layout& layout;
+    const HostCpu& cpu;
+    const Switches& sw;
+    const Thunks& thunks;
+
+    Ref index_of(const Inst& i) const { return static_cast<Ref>(&i - code_); }
+    const Inst& inst(Ref r) const { return code_[r]; }
+    Value& value(Ref r) { return an_.values[r]; }
+    Type type_of(Ref r) const { return result_type(code_[r]); }
+    unsigned size_of(Ref r) const { return bytes(type_of(r)); }
+    const Block& block() const { return *block_; }
+    Ref now() const { return now_; }
+    bool is_const(Ref r) const { return code_[r].op == Op::constant; }
+    /// A constant that an instruction of this many bytes can take as an immediate.
+    bool imm_fits(Ref r, unsigned size, i64* out) const;
+
+    // -- use: the register that holds a value; bits above its type may be anything unless `clean`
+    Reg use(Ref r);
+    Reg use_clean(Ref r);
+    /// Sign-extended to `size` bytes, in a register that may be overwritten.
+    Reg use_sext_scratch(Ref r, unsigned size);
+    /// A register, a memory operand (only when the value is `size` wide and lies in memory) or an immediate.
+    Operand use_rmi(Ref r, unsigned size);
+    Operand use_rm(Ref r, unsigned size);
+    // -- scratch: a free register, or a copy of a value that may be overwritten
+    Reg scratch() { return alloc(kTempMask); }
+    Reg scratch_xmm() { return alloc(kXmmMask); }
+    Reg use_scratch(Ref r);
+    Reg use_scratch_clean(Ref r);
+    void take(Reg r);               // makes exactly this temporary free, and locks it
+    void lock(Reg r) { locked_ |= 1u << r; }
+    void unlock(Reg r) { locked_ &= ~(1u << r); }
+    // -- define
+    /// The pinned register in which the result should be made, or kNoReg.
+    Reg target_of(Ref r);
+    /// A register holding a, to be overwritten with the result of the current op: the target, a's own, or a copy.
+    Reg dest_from(Ref result, Ref a, Reg target);
+    /// A register for the result that overwrites no operand's (except a dying one in the target).
+    Reg dest(Ref result);
+    void define(const Inst& i, Reg r, bool clean) { define(index_of(i), r, clean); }
+    void define(Ref r, Reg reg, bool clean);
+    void define_alias(Ref r, Ref of, bool clean);    // same bits, other type
+    bool in_reg(Ref r, Reg reg) { return value(r).at == At::reg && value(r).reg == reg; }
+    /// The value is in a temporary, alone, and dies here.
+    bool dies_in_temp(Ref r);
+    void load_to(Reg d, Ref r);     // any value into exactly this register, clean unless it was dirty (integers)
+
+    // -- host flags
+    /// Called before anything that changes EFLAGS: saves what is still wanted of them.
+    void clobber();
+    void holds_flags(Ref r, FlagKind);
+    void holds_cond(Ref r, CC);
+    FlagKind flag_kind() const { return flag_kind_; }
+    /// Makes EFLAGS answer whether r is not zero; the condition that says so.
+    CC test(Ref r);
+    void materialise(Ref r);
+    /// After op `k` has set EFLAGS: defines the flags and comparisons that come with it.
+    void bear_partners(Ref k, FlagKind);
+    FlagKind logic_kind() const { return cpu.logic_clears_af ? FlagKind::exact : FlagKind::af_wrong; }
+    void pack_flags();
+    bool has_partners(Ref k) { return value(k).next_partner != 0; }
+
+    // -- state and memory
+    x86::Mem state(u32 offset, unsigned size) const { return x86::ptr(x86::rbp, static_cast<i32>(offset) - kBias, size); }
+    x86::Mem slot_mem(u8 slot, unsigned size) const { return state(layout.slots[slot].offset, size); }
+    x86::Mem context(size_t offset, unsigned size) const { return state(static_cast<u32>(offset), size); }
+    Reg pinned_reg(u8 slot) const { return slot < pinned_ ? kPinnedRegs[slot] : kNoReg; }
+    unsigned pinned() const { return pinned_; }
+    void before_set(u8 slot, Ref except);
+    void own_pinned(u8 slot, Ref r);
+    Address address(Ref r);
+    x86::Mem mem(const Address& a, i32 more = 0, unsigned size = 0) const;
+    void get_state(Ref r, u8 slot);
+    void alias_pinned(Ref r, Reg p);
+    void before_set_state(u8 slot, Ref except);
+
+    // -- calls and exits
+    u32 unretired() const { return unretired_; }
+    void count_insn() { --unretired_; }
+    void set_progress();            // unretired and block, for slow paths
+    void jump_thunk(u32 position) { as.jmp(rx(position)); }
+    void call_thunk(u32 position) { as.call(rx(position)); }
+    u64 rx(u32 position) const { return reinterpret_cast<u64>(arena_.rx) + position; }
+    u32 position() const { return static_cast<u32>(as.offset()) + start_; }
+    void call_helper(const HelperInfo&, const Ref* args, unsigned count, Ref result);
+    void call_helper_if(const HelperInfo&, Ref cond, const Ref* args);
+    void call_host(const void* fn);
+    void leave();
+    void clear_progress();
+    void spill_pinned(u64 slots);
+    void load_pinned(u64 slots);
+    void fp_begin();                // before a floating-point op: host MXCSR is the guest's
+    void fp_end();                  // before C++ that may look at the control slot, or the slot itself: host MXCSR is the host's
+    void fp_collect() { fp_end(); }
+    // -- vectors
+    bool avx() const { return cpu.avx && sw.avx; }
+    void vmov(const x86::Mem& to, Reg r) { avx() ? as.vmovaps(to, xmm(r)) : as.movaps(to, xmm(r)); }
+    void vmovu(const x86::Mem& to, Reg r) { avx() ? as.vmovups(to, xmm(r)) : as.movups(to, xmm(r)); }
+    void vmovu(Reg r, const x86::Mem& from) { avx() ? as.vmovups(xmm(r), from) : as.movups(xmm(r), from); }
+    void lookup_const(u64 rip);
+    void lookup_reg(Ref rip);
+    void go(u64 rip);               // jump to RIP: link, own start, or lookup
+    void go_if(CC, u64 rip);
+    u64 linear_of(u64 rip) const;
+    bool same_page(u64 rip) const;
+
+    u32 live_xmm() const;
+
+    /// Out-of-line pieces, emitted after the terminal.
+    struct Cold {
+        enum Kind : u8 { read, write, guard, call_if, go, budget, fp_in, fp_out } kind;
+        Label entry, back;
+        u8 what = 0;
+        Type type = Type::None;
+        Reg addr = kNoReg, value = kNoReg;   // value: destination of reads, source of writes
+        bool has_imm = false;
+        i64 imm = 0;
+        u64 rip = 0;                          // go; guard: fault code
+        u32 unretired = 0;
+        u32 xmms = 0, temps = 0;
+        // call_if: where the arguments were when the branch was taken
+        struct Arg { At at = At::nowhere; Reg reg = 0; u8 slot = 0; u16 spill = 0; Type type = Type::None; u64 imm = 0; } args[3];
+        const HelperInfo* helper = nullptr;
+    };
+    Cold& cold(Cold::Kind);
+
+    struct Probe {
+        Reg addr = kNoReg, host = kNoReg;  // host: the register with the addend; kNoReg without inline TLB
+        Label slow, back;
+        x86::Mem at;
+    };
+    /// `keep`: registers that must not be overwritten by the address.
+    Probe probe(const Inst&, unsigned size, bool write, u32 keep, Cold&);
+
+    void mov_imm(Reg r, u64 v) {
+        if (v <= 0xffffffff) as.mov(r32(r), Imm(static_cast<i64>(v)));
+        else as.mov(r64(r), Imm(static_cast<i64>(v)));
+    }
+
+    bool failed = false;      // the block cannot be emitted this way
+    bool full = false;        // the arena is full
+    std::string error;        // why it failed
+
+private:
+    Reg alloc(u32 mask);
+    void evict(Reg r);
+    void move_owners(Reg from, Reg to);
+    void add_owner(Reg r, Ref v);
+    void remove_owner(Reg r, Ref v);
+    void release(Ref v);
+    void spill_value(Ref v, Reg r, u16 slot);
+    u16 new_spill(bool vec);
+    void drop_spill(Ref v);
+    void end_op();
+    void emit_prologue();
+    void emit_cold();
+    void emit_cold_one(Cold&);
+    void cold_access(Cold&);
+    void cold_call_if(Cold&);
+    void jump_entry();
+    Reg load_value(Ref r, u32 mask);
+    void load_state(Reg d, u8 slot, Type t);
+    bool collect_address(Ref r, Address& a);
+    x86::Mem spill_mem(u16 slot, unsigned size) const;
+
+    const Arena& arena_;
+    u32 start_ = 0;
+    unsigned pinned_ = 0;
+    const Block* block_ = nullptr;
+    const Inst* code_ = nullptr;
+    const TranslateRequest* request_ = nullptr;
+    Translation* out_ = nullptr;
+    Analysis an_;
+    Ref now_ = 0;
+    u32 locked_ = 0;
+    Ref owners_[32]{};
+    std::vector<u8> spill_refs_, vec_spill_refs_;
+    std::vector<Ref> in_flags_;       // values that EFLAGS hold
+    std::vector<Ref> in_state_;       // values that lie in state slots that are memory
+    bool progress_dirty_ = false;     // ExecContext::unretired is not 0
+    bool in_memory_ = false;          // every pinned slot is in memory (between a last call and `leave`)
+    FlagKind flag_kind_ = FlagKind::none;
+    u32 unretired_ = 0;
+    bool fp_ready_ = false;
+    std::deque<Cold> cold_;
+    Label loop_;
+    asmjit::CodeHolder code_holder_;
+    struct PendingLink { u32 at; Label stub; u64 rip; };
+    std::vector<PendingLink> links_;
+    friend class X64Backend;
+};
+
+#define OP(name, result, args, effects) void emit_##name(X64&, const Inst&);
+#include "jit/ir/ops.inc"
+#undef OP
+
+void emit_thunks(x86::Assembler&, const Arena&, const Layout&, void* state, const Switches&, Thunks&);
+}  // namespace calque::jit::x64
