@@ -128,6 +128,14 @@ V128 vec_fp(Op op, Type type, Lane lane, u8 aux, const V128& a, const V128& b, F
     return r;
 }
 
+void interp_vfcvt_from_i(InterpFrame& f, const InterpInst& i, Value& out) {
+    FpEnv env = fp_environment(*f.fp_control);
+    V128 n = f.v[i.b];
+    if (i.type_b == Type::I32) n.lo = static_cast<u64>(i64{static_cast<i32>(n.lo)});
+    out = vec_fp(Op::vfcvt_from_i, i.type, i.lane(), i.aux, f.v[i.a], n, env);
+    *f.fp_control |= env.flags;
+}
+
 #define FP_OP(name)                                                                                  \
     void interp_##name(InterpFrame& f, const InterpInst& i, Value& out) {                            \
         FpEnv env = fp_environment(*f.fp_control);                                                   \
@@ -145,7 +153,6 @@ FP_OP(vfcmp)
 FP_OP(vfcomi)
 FP_OP(vfcvt_f)
 FP_OP(vfcvt_to_i)
-FP_OP(vfcvt_from_i)
 FP_OP(vfcvt_pi)
 FP_OP(vfcvt_pf)
 }  // namespace calque::jit

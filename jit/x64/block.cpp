@@ -104,9 +104,8 @@ bool X64::emit_block(const TranslateRequest& request, Translation& out) {
         full = true;
         return false;
     }
-    if (errors.first != asmjit::kErrorOk) error = errors.message, failed = true;
-    else if (unresolved) error = "unresolved label", failed = true;
-    else if (failed) error = "registers";
+    if (errors.first != asmjit::kErrorOk) fail(errors.message.c_str());
+    else if (unresolved) fail("unresolved label");
     return !failed;
 }
 

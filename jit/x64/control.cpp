@@ -155,6 +155,12 @@ void X64::call_helper_if(const HelperInfo& h, Ref cond, const Ref* args) {
         if (s < pinned_) before_set(s, 0);
         else before_set_state(s, 0);
     }
+    // The helper leaves nothing of EFLAGS.
+    const auto held = in_flags_;
+    for (Ref r : held) {
+        const bool argument = r == args[0] || r == args[1] || r == args[2];
+        if ((value(r).last_use > now_ || argument) && (value(r).at == At::flags || value(r).at == At::cond)) materialise(r);
+    }
     const CC cc = test(cond);
     Cold& c = cold(Cold::call_if);
     c.helper = &h;
@@ -164,7 +170,7 @@ void X64::call_helper_if(const HelperInfo& h, Ref cond, const Ref* args) {
         if (!args[n]) continue;
         Cold::Arg& a = c.args[n];
         const Value& v = value(args[n]);
-        if (v.at == At::flags || v.at == At::cond) failed = true;
+        if (v.at == At::flags || v.at == At::cond) fail(__func__);
         a.at = v.at, a.reg = v.reg, a.slot = v.slot, a.spill = v.spill, a.type = type_of(args[n]), a.imm = inst(args[n]).imm;
     }
     for (Reg r = 0; r < 16; ++r) {
@@ -176,6 +182,7 @@ void X64::call_helper_if(const HelperInfo& h, Ref cond, const Ref* args) {
     c.xmms = live_xmm();
     as.j(cc, c.entry);
     as.bind(c.back);
+    clobber();
     fp_ready_ = false;
 }
 

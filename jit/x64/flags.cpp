@@ -243,6 +243,10 @@ void emit_flags_shr(X64& e, const Inst& i) { flags_of_shift(e, i, Inst_::kIdShr)
 void emit_flags_sar(X64& e, const Inst& i) { flags_of_shift(e, i, Inst_::kIdSar); }
 
 void emit_flag_merge(X64& e, const Inst& i) {
+    if (i.a == i.b) {
+        e.define_alias(e.index_of(i), i.a, e.value(i.a).clean);
+        return;
+    }
     e.clobber();
     const u32 take = static_cast<u32>(i.imm) & 0xffff;
     const Reg b = e.use_scratch(i.b);

@@ -29,7 +29,7 @@ void emit_set(X64& e, const Inst& i) {
         } else if (size < 4) {
             e.as.mov(gp(p, size), gp(e.use(a), size));
         } else {
-            e.failed = true;  // no guest layer does that
+            e.fail(__func__);  // no guest layer does that
         }
         return;
     }
@@ -116,7 +116,7 @@ bool X64::collect_address(Ref r, Address& a) {
 
 Address X64::address(Ref r) {
     Address a;
-    if (!collect_address(r, a)) failed = true;
+    if (!collect_address(r, a)) fail(__func__);
     return a;
 }
 

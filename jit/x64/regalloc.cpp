@@ -26,7 +26,7 @@ u16 X64::new_spill(bool vec) {
     auto& refs = vec ? vec_spill_refs_ : spill_refs_;
     const auto it = std::find(refs.begin(), refs.end(), u8{0});
     if (it == refs.end()) {
-        failed = true;
+        fail(__func__);
         return 0;
     }
     return static_cast<u16>(it - refs.begin());
@@ -62,7 +62,7 @@ void X64::evict(Reg r) {
         if (!v.spill) {
             v.spill = static_cast<u16>(slot + 1);
             auto& refs = vec ? vec_spill_refs_ : spill_refs_;
-            if (refs[slot] == 255) failed = true;
+            if (refs[slot] == 255) fail(__func__);
             ++refs[slot];
         }
         v.at = At::spill;
@@ -91,7 +91,7 @@ Reg X64::alloc(u32 mask) {
         if (best == kNoReg || cost < best_cost) best = r, best_cost = cost;
     }
     if (best == kNoReg) {
-        failed = true;
+        fail(__func__);
         return vec ? xmm0 : rax;
     }
     evict(best);
@@ -109,7 +109,7 @@ void X64::move_owners(Reg from, Reg to) {
 
 void X64::take(Reg r) {
     if (owners_[r]) {
-        if (locked_ >> r & 1) failed = true;  // an operand of the current op
+        if (locked_ >> r & 1) fail(__func__);  // an operand of the current op
         Reg to = kNoReg;
         for (Reg t : {rdx, rsi, rcx, rax}) {
             if (t != r && !owners_[t] && !(locked_ >> t & 1)) to = t;
@@ -149,7 +149,7 @@ void X64::load_to(Reg d, Ref r) {
         break;
     }
     case At::cond: as.set(static_cast<CC>(v.cc), gp(d, 1)); break;
-    default: failed = true;
+    default: fail(__func__);
     }
 }
 
@@ -174,6 +174,7 @@ Reg X64::use(Ref r) {
 }
 
 Reg X64::use_clean(Ref r) {
+    const u32 before = locked_;
     const Reg s = use(r);
     Value& v = value(r);
     const unsigned size = size_of(r);
@@ -187,6 +188,7 @@ Reg X64::use_clean(Ref r) {
         remove_owner(s, r);
         drop_spill(r);
         add_owner(d, r);
+        locked_ = before | 1u << d;
     } else {
         drop_spill(r);
     }
@@ -208,9 +210,11 @@ Reg X64::use_scratch(Ref r) {
         lock(d);
         return d;
     }
+    const u32 before = locked_;
     if (value(r).at == At::reg) lock(value(r).reg);
     const Reg d = alloc(vec ? kXmmMask : kTempMask);
     load_to(d, r);
+    locked_ = before | 1u << d;
     return d;
 }
 
@@ -303,7 +307,7 @@ void X64::release(Ref r) {
     if (v.at == At::reg) remove_owner(v.reg, r);
     if (v.at == At::flags || v.at == At::cond) in_flags_.erase(std::remove(in_flags_.begin(), in_flags_.end(), r), in_flags_.end());
     drop_spill(r);
-    v.at = At::nowhere;
+    if (v.at != At::folded) v.at = At::nowhere;
     v.next = 0;
 }
 

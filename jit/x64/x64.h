@@ -21,7 +21,7 @@ namespace x86 = asmjit::x86;
 using asmjit::Imm;
 using asmjit::Label;
 using asmjit::Operand;
-using Inst_ = x86::Inst;
+namespace Inst_ = x86::Inst;
 using InstId = asmjit::InstId;
 using CC = x86::CondCode;
 
@@ -234,6 +234,10 @@ public:
         else as.mov(r64(r), Imm(static_cast<i64>(v)));
     }
 
+    void fail(const char* where) {
+        if (!failed) error = std::string(where) + " at %" + std::to_string(now_);
+        failed = true;
+    }
     bool failed = false;      // the block cannot be emitted this way
     bool full = false;        // the arena is full
     std::string error;        // why it failed

@@ -1,0 +1,258 @@
+// Integer vectors. With AVX every op has a destination of its own; without, the first operand is copied and overwritten.
+#include "jit/x64/vec.h"
+
+namespace calque::jit::x64 {
+
+/// A register for the result: a dying operand's or a free one.
+static Reg vector_dest(X64& e, Ref a, Ref b) {
+    if (e.dies_in_temp(a)) return e.value(a).reg;
+    if (b && e.dies_in_temp(b)) return e.value(b).reg;
+    return e.scratch_xmm();
+}
+
+void vec_binary(X64& e, const Inst& i, InstId sse, InstId avx, int imm) {
+    if (!sse) {
+        e.fail(__func__);
+        return;
+    }
+    if (e.avx()) {
+        const Reg a = e.use(i.a);
+        const Operand b = e.use_rm(i.b, 16);
+        const Reg d = vector_dest(e, i.a, i.b);
+        if (imm < 0) e.as.emit(avx, xmm(d), xmm(a), b);
+        else e.as.emit(avx, xmm(d), xmm(a), b, Imm(imm));
+        e.define(i, d, true);
+        return;
+    }
+    const Reg b = e.use(i.b);
+    const Reg d = e.use_scratch(i.a);
+    if (imm < 0) e.as.emit(sse, xmm(d), xmm(b));
+    else e.as.emit(sse, xmm(d), xmm(b), Imm(imm));
+    e.define(i, d, true);
+}
+
+void vec_unary(X64& e, const Inst& i, Ref a, InstId sse, InstId avx, int imm) {
+    const Reg s = e.use(a);
+    const Reg d = e.dies_in_temp(a) ? s : e.scratch_xmm();
+    if (imm < 0) e.as.emit(e.avx() ? avx : sse, xmm(d), xmm(s));
+    else e.as.emit(e.avx() ? avx : sse, xmm(d), xmm(s), Imm(imm));
+    e.define(i, d, true);
+}
+
+namespace {
+/// One instruction for each width of lane; 0: the op does not exist there.
+struct ByLane { InstId sse[4], avx[4]; };
+void lanes(X64& e, const Inst& i, const ByLane& t) {
+    const unsigned n = i.lane() == Lane::F32 ? 2 : i.lane() == Lane::F64 ? 3 : static_cast<unsigned>(i.lane());
+    vec_binary(e, i, t.sse[n], t.avx[n]);
+}
+}  // namespace
+
+#define SSE(name) Inst_::kId##name
+#define AVX(name) Inst_::kIdV##name
+#define WHOLE(op, sse, avx) \
+    void emit_##op(X64& e, const Inst& i) { vec_binary(e, i, Inst_::kId##sse, Inst_::kId##avx); }
+#define LANES(op, s0, s1, s2, s3, a0, a1, a2, a3) \
+    void emit_##op(X64& e, const Inst& i) { lanes(e, i, {{s0, s1, s2, s3}, {a0, a1, a2, a3}}); }
+
+WHOLE(vand, Pand, Vpand)
+WHOLE(vandn, Pandn, Vpandn)
+WHOLE(vor, Por, Vpor)
+WHOLE(vxor, Pxor, Vpxor)
+WHOLE(vmul_lo, Pmullw, Vpmullw)
+WHOLE(vmul_hi_s, Pmulhw, Vpmulhw)
+WHOLE(vmul_hi_u, Pmulhuw, Vpmulhuw)
+WHOLE(vmul_even_u, Pmuludq, Vpmuludq)
+WHOLE(vmadd, Pmaddwd, Vpmaddwd)
+WHOLE(vsad, Psadbw, Vpsadbw)
+WHOLE(vmin_s, Pminsw, Vpminsw)
+WHOLE(vmin_u, Pminub, Vpminub)
+WHOLE(vmax_s, Pmaxsw, Vpmaxsw)
+WHOLE(vmax_u, Pmaxub, Vpmaxub)
+LANES(vadd, SSE(Paddb), SSE(Paddw), SSE(Paddd), SSE(Paddq), AVX(paddb), AVX(paddw), AVX(paddd), AVX(paddq))
+LANES(vsub, SSE(Psubb), SSE(Psubw), SSE(Psubd), SSE(Psubq), AVX(psubb), AVX(psubw), AVX(psubd), AVX(psubq))
+LANES(vadds_s, SSE(Paddsb), SSE(Paddsw), 0, 0, AVX(paddsb), AVX(paddsw), 0, 0)
+LANES(vadds_u, SSE(Paddusb), SSE(Paddusw), 0, 0, AVX(paddusb), AVX(paddusw), 0, 0)
+LANES(vsubs_s, SSE(Psubsb), SSE(Psubsw), 0, 0, AVX(psubsb), AVX(psubsw), 0, 0)
+LANES(vsubs_u, SSE(Psubusb), SSE(Psubusw), 0, 0, AVX(psubusb), AVX(psubusw), 0, 0)
+LANES(vavg_u, SSE(Pavgb), SSE(Pavgw), 0, 0, AVX(pavgb), AVX(pavgw), 0, 0)
+LANES(vcmp_eq, SSE(Pcmpeqb), SSE(Pcmpeqw), SSE(Pcmpeqd), 0, AVX(pcmpeqb), AVX(pcmpeqw), AVX(pcmpeqd), 0)
+LANES(vcmp_gt_s, SSE(Pcmpgtb), SSE(Pcmpgtw), SSE(Pcmpgtd), 0, AVX(pcmpgtb), AVX(pcmpgtw), AVX(pcmpgtd), 0)
+LANES(vunpack_lo, SSE(Punpcklbw), SSE(Punpcklwd), SSE(Punpckldq), SSE(Punpcklqdq), AVX(punpcklbw), AVX(punpcklwd), AVX(punpckldq), AVX(punpcklqdq))
+LANES(vunpack_hi, SSE(Punpckhbw), SSE(Punpckhwd), SSE(Punpckhdq), SSE(Punpckhqdq), AVX(punpckhbw), AVX(punpckhwd), AVX(punpckhdq), AVX(punpckhqdq))
+LANES(vpack_s, 0, SSE(Packsswb), SSE(Packssdw), 0, 0, AVX(packsswb), AVX(packssdw), 0)
+WHOLE(vpack_u, Packuswb, Vpackuswb)
+
+void emit_vzero(X64& e, const Inst& i) {
+    const Reg d = e.scratch_xmm();
+    e.avx() ? e.as.vpxor(xmm(d), xmm(d), xmm(d)) : e.as.pxor(xmm(d), xmm(d));
+    e.define(i, d, true);
+}
+
+// ---- moves between elements
+
+void emit_vlow(X64& e, const Inst& i) {
+    e.use(i.b);  // these instructions merge only between registers
+    switch (i.lane()) {
+    case Lane::I32: case Lane::F32: vec_binary(e, i, Inst_::kIdMovss, Inst_::kIdVmovss); return;
+    case Lane::I64: case Lane::F64: vec_binary(e, i, Inst_::kIdMovsd, Inst_::kIdVmovsd); return;
+    default: e.fail(__func__);
+    }
+}
+
+void emit_vfrom_int(X64& e, const Inst& i) {
+    const unsigned size = e.size_of(i.a);
+    if (size == 8 && e.value(i.a).at != At::reg) {
+        const Operand s = e.use_rm(i.a, 8);
+        const Reg d = e.scratch_xmm();
+        e.as.emit(e.avx() ? Inst_::kIdVmovq : Inst_::kIdMovq, xmm(d), s);
+        e.define(i, d, true);
+        return;
+    }
+    const Reg s = size < 4 ? e.use_clean(i.a) : e.use(i.a);
+    const Reg d = e.scratch_xmm();
+    if (size == 8) e.avx() ? e.as.vmovq(xmm(d), r64(s)) : e.as.movq(xmm(d), r64(s));
+    else e.avx() ? e.as.vmovd(xmm(d), r32(s)) : e.as.movd(xmm(d), r32(s));
+    e.define(i, d, true);
+}
+
+void emit_vextract(X64& e, const Inst& i) {
+    const unsigned size = bytes(i.type);
+    const Reg s = e.use(i.a);
+    const unsigned at = i.aux * size;  // first byte
+    if (size == 2) {
+        const Reg d = e.dest(e.index_of(i));
+        e.avx() ? e.as.vpextrw(r32(d), xmm(s), Imm(i.aux)) : e.as.pextrw(r32(d), xmm(s), Imm(i.aux));
+        e.define(i, d, true);
+        return;
+    }
+    Reg from = s;
+    if (at != 0) {
+        from = e.scratch_xmm();
+        if (e.avx()) {
+            e.as.vpsrldq(xmm(from), xmm(s), Imm(at));
+        } else {
+            e.as.movdqa(xmm(from), xmm(s));
+            e.as.psrldq(xmm(from), Imm(at));
+        }
+    }
+    const Reg d = e.dest(e.index_of(i));
+    if (size == 8) e.avx() ? e.as.vmovq(r64(d), xmm(from)) : e.as.movq(r64(d), xmm(from));
+    else e.avx() ? e.as.vmovd(r32(d), xmm(from)) : e.as.movd(r32(d), xmm(from));
+    e.define(i, d, size >= 4);
+}
+
+void emit_vinsert(X64& e, const Inst& i) {
+    const unsigned size = lane_bytes(i.lane());
+    const Reg b = e.use(i.b);
+    if (size == 2) {
+        if (e.avx()) {
+            const Reg a = e.use(i.a);
+            const Reg d = e.dies_in_temp(i.a) ? a : e.scratch_xmm();
+            e.as.vpinsrw(xmm(d), xmm(a), r32(b), Imm(i.aux));
+            e.define(i, d, true);
+        } else {
+            const Reg d = e.use_scratch(i.a);
+            e.as.pinsrw(xmm(d), r32(b), Imm(i.aux));
+            e.define(i, d, true);
+        }
+        return;
+    }
+    if (size == 8) {
+        const Reg d = e.use_scratch(i.a), t = e.scratch_xmm();
+        e.avx() ? e.as.vmovq(xmm(t), r64(b)) : e.as.movq(xmm(t), r64(b));
+        if (i.aux == 0) e.avx() ? e.as.vmovsd(xmm(d), xmm(d), xmm(t)) : e.as.movsd(xmm(d), xmm(t));
+        else e.avx() ? e.as.vpunpcklqdq(xmm(d), xmm(d), xmm(t)) : e.as.punpcklqdq(xmm(d), xmm(t));
+        e.define(i, d, true);
+        return;
+    }
+    if (e.cpu.sse41) {
+        const Reg d = e.use_scratch(i.a);
+        if (size == 1) e.avx() ? e.as.vpinsrb(xmm(d), xmm(d), r32(b), Imm(i.aux)) : e.as.pinsrb(xmm(d), r32(b), Imm(i.aux));
+        else e.avx() ? e.as.vpinsrd(xmm(d), xmm(d), r32(b), Imm(i.aux)) : e.as.pinsrd(xmm(d), r32(b), Imm(i.aux));
+        e.define(i, d, true);
+        return;
+    }
+    // Through memory.
+    const Reg d = e.use_scratch(i.a);
+    const x86::Mem at = x86::ptr(x86::rsp, kXmmSaveAt, 16);
+    e.as.movaps(at, xmm(d));
+    e.as.mov(x86::ptr(x86::rsp, kXmmSaveAt + static_cast<i32>(size * i.aux), size), gp(b, size));
+    e.as.movaps(xmm(d), at);
+    e.define(i, d, true);
+}
+
+// ---- shifts
+
+static void vec_shift(X64& e, const Inst& i, const InstId (&sse)[3], const InstId (&avx)[3], bool arithmetic) {
+    const unsigned n = static_cast<unsigned>(i.lane()) - 1;
+    if (n > 2 || !sse[n]) {
+        e.fail(__func__);
+        return;
+    }
+    const Reg a = e.use(i.a);
+    if (e.is_const(i.b)) {
+        const u64 count = std::min<u64>(e.inst(i.b).imm, 255);
+        const Reg d = e.avx() ? (e.dies_in_temp(i.a) ? a : e.scratch_xmm()) : e.use_scratch(i.a);
+        if (e.avx()) e.as.emit(avx[n], xmm(d), xmm(a), Imm(count));
+        else e.as.emit(sse[n], xmm(d), Imm(count));
+        e.define(i, d, true);
+        return;
+    }
+    (void)arithmetic;
+    const Reg t = e.scratch_xmm();
+    const Reg b = e.use(i.b);
+    e.avx() ? e.as.vmovq(xmm(t), r64(b)) : e.as.movq(xmm(t), r64(b));
+    const Reg d = e.avx() ? (e.dies_in_temp(i.a) ? a : e.scratch_xmm()) : e.use_scratch(i.a);
+    if (e.avx()) e.as.emit(avx[n], xmm(d), xmm(a), xmm(t));
+    else e.as.emit(sse[n], xmm(d), xmm(t));
+    e.define(i, d, true);
+}
+void emit_vshl(X64& e, const Inst& i) {
+    vec_shift(e, i, {Inst_::kIdPsllw, Inst_::kIdPslld, Inst_::kIdPsllq}, {Inst_::kIdVpsllw, Inst_::kIdVpslld, Inst_::kIdVpsllq}, false);
+}
+void emit_vshr(X64& e, const Inst& i) {
+    vec_shift(e, i, {Inst_::kIdPsrlw, Inst_::kIdPsrld, Inst_::kIdPsrlq}, {Inst_::kIdVpsrlw, Inst_::kIdVpsrld, Inst_::kIdVpsrlq}, false);
+}
+void emit_vsar(X64& e, const Inst& i) {
+    vec_shift(e, i, {Inst_::kIdPsraw, Inst_::kIdPsrad, 0}, {Inst_::kIdVpsraw, Inst_::kIdVpsrad, 0}, true);
+}
+
+static void shift_bytes(X64& e, const Inst& i, InstId sse, InstId avx) {
+    const unsigned n = std::min<unsigned>(i.aux, 16);
+    if (e.avx()) {
+        const Reg a = e.use(i.a);
+        const Reg d = e.dies_in_temp(i.a) ? a : e.scratch_xmm();
+        e.as.emit(avx, xmm(d), xmm(a), Imm(n));
+        e.define(i, d, true);
+        return;
+    }
+    const Reg d = e.use_scratch(i.a);
+    e.as.emit(sse, xmm(d), Imm(n));
+    e.define(i, d, true);
+}
+void emit_vshl_bytes(X64& e, const Inst& i) { shift_bytes(e, i, Inst_::kIdPslldq, Inst_::kIdVpslldq); }
+void emit_vshr_bytes(X64& e, const Inst& i) { shift_bytes(e, i, Inst_::kIdPsrldq, Inst_::kIdVpsrldq); }
+
+// ---- shuffles
+
+void emit_vshuffle(X64& e, const Inst& i) { vec_unary(e, i, i.a, Inst_::kIdPshufd, Inst_::kIdVpshufd, i.aux); }
+void emit_vshuffle_lo(X64& e, const Inst& i) { vec_unary(e, i, i.a, Inst_::kIdPshuflw, Inst_::kIdVpshuflw, i.aux); }
+void emit_vshuffle_hi(X64& e, const Inst& i) { vec_unary(e, i, i.a, Inst_::kIdPshufhw, Inst_::kIdVpshufhw, i.aux); }
+void emit_vshuffle2(X64& e, const Inst& i) {
+    const bool wide = i.lane() == Lane::I64 || i.lane() == Lane::F64;
+    vec_binary(e, i, wide ? Inst_::kIdShufpd : Inst_::kIdShufps, wide ? Inst_::kIdVshufpd : Inst_::kIdVshufps, wide ? i.aux & 3 : i.aux);
+}
+
+void emit_vmovmask(X64& e, const Inst& i) {
+    const Reg s = e.use(i.a);
+    const Reg d = e.dest(e.index_of(i));
+    switch (i.lane()) {
+    case Lane::I8: e.avx() ? e.as.vpmovmskb(r32(d), xmm(s)) : e.as.pmovmskb(r32(d), xmm(s)); break;
+    case Lane::F32: case Lane::I32: e.avx() ? e.as.vmovmskps(r32(d), xmm(s)) : e.as.movmskps(r32(d), xmm(s)); break;
+    case Lane::F64: case Lane::I64: e.avx() ? e.as.vmovmskpd(r32(d), xmm(s)) : e.as.movmskpd(r32(d), xmm(s)); break;
+    default: e.fail(__func__);
+    }
+    e.define(i, d, true);
+}
+}  // namespace calque::jit::x64
