@@ -36,6 +36,7 @@ FwCfgItems firmware_items(const FirmwareConfig& config) {
     out.files["etc/show-boot-menu"] = {static_cast<u8>(config.boot_menu)};
     Bytes& wait = out.files["etc/boot-menu-wait"];
     put(wait, config.boot_menu_wait_ms, 2);
+    put(out.files["etc/boot-fail-wait"], 0xffffffff, 4);  // nothing to boot: stay there, do not start again
     // One byte for each sleeping state; bit 7 says that it exists. Only S0 and S5 do.
     out.files["etc/system-states"] = {0x80, 0, 0, 1, 2, 0x80};
     add_acpi(out, config.acpi);

@@ -87,12 +87,9 @@ Result<void> Machine::build() {
 }
 
 Result<void> Machine::make_cpu() {
-    const CpuModel* model = find_cpu_model(config_.cpu_model);
-    if (!model) {
-        std::string names;
-        for (const CpuModel& m : cpu_models()) names += (names.empty() ? "" : ", ") + std::string{m.name};
-        return Error{"there is no processor model '" + config_.cpu_model + "'; --cpu knows " + names};
-    }
+    auto model = parse_cpu_model(config_.cpu_model.empty() ? "default" : config_.cpu_model);
+    if (!model) return Error{"--cpu: " + model.error().message};
+    cpu_model_ = std::make_unique<CpuModel>(std::move(*model));
     jit::EngineOptions engine;
     engine.jit = config_.jit;
     engine.warm = config_.warm;
@@ -105,7 +102,7 @@ Result<void> Machine::make_cpu() {
             return Error{"there is nothing named '" + name + "' to switch off; --jit-disable knows " + names};
         }
     }
-    cpu_ = std::make_unique<Cpu>(*model, CpuWiring{*memory_, io_, *proxy_, clock_, proxy_.get(), &smm_pin_}, engine);
+    cpu_ = std::make_unique<Cpu>(*cpu_model_, CpuWiring{*memory_, io_, *proxy_, clock_, proxy_.get(), &smm_pin_}, engine);
     return {};
 }
 
@@ -159,7 +156,7 @@ Result<void> Machine::fill_firmware(const BoardConfig& board) {
                      .parallel_ports = static_cast<unsigned>(board.parallel.size()),
                      .floppy = board.floppy[0].present || board.floppy[1].present};
     firmware.smbios = {.low_ram = memory_->low_ram(), .high_ram = memory_->high_ram(), .cpus = board.cpus,
-                       .cpu_name = std::string{cpu_->model().name}};
+                       .cpu_name = cpu_model_->brand.empty() ? cpu_model_->name : cpu_model_->brand};
     firmware.boot_menu = config_.boot_menu;
     const std::string order = config_.boot_order.empty() ? "cda" : config_.boot_order;
     for (const char letter : order) {

@@ -35,6 +35,7 @@ u64 Machine::state_hash() {
     StateHash hash;
     StateIO s = StateIO::saver();
     clock_.state(s);
+    input_queue_.state(s);
     cpu_->save_state(s);
     for (const PcI440fx::Named& d : board_->devices()) d.device->state(s);
     hash.add(std::span<const u8>{s.bytes()});

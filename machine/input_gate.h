@@ -3,16 +3,17 @@
 #pragma once
 #include <functional>
 
-#include "support/types.h"
+#include "support/input_queue.h"
 
 namespace calque {
 
 struct GateEvent {
-    enum class Kind : u8 { key, mouse_move, mouse_button, serial, serial_break, time_skew, power_button, reset, insert_medium };
+    enum class Kind : u8 { input, serial, serial_break, time_skew, power_button, reset, insert_medium };
     u64 icount = 0;
     Kind kind{};
-    u64 a = 0;           // key: USB usage; button, serial port or drive number; time_skew: nanoseconds
-    i32 x = 0, y = 0, z = 0;  // motion; x: down or up, or the character
+    u64 a = 0;           // input: machine time at which it happens, 0 for at once; serial port or drive; time_skew: nanoseconds
+    i32 x = 0, y = 0, z = 0;  // the character; what a medium is exchanged for
+    InputEvent input{};       // key, motion or button
 };
 
 class InputGate {

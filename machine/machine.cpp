@@ -104,9 +104,11 @@ void Machine::set_smm(bool active) { memory_->set_smm(active); }
 void Machine::apply(const GateEvent& e) {
     using Kind = GateEvent::Kind;
     switch (e.kind) {
-    case Kind::key: board_->keyboard().key(static_cast<u8>(e.a), e.x != 0); break;
-    case Kind::mouse_move: board_->mouse().move(e.x, e.y, e.z); break;
-    case Kind::mouse_button: board_->mouse().button(static_cast<unsigned>(e.a), e.x != 0); break;
+    case Kind::input:
+        input_taken_ = true;
+        if (e.a == 0) e.input.deliver(input_devices_);
+        else input_taken_ = input_queue_.at(e.a, e.input);
+        break;
     case Kind::serial:
         if (Uart16550* port = board_->serial(static_cast<unsigned>(e.a))) port->receive(static_cast<u8>(e.x));
         break;
@@ -172,12 +174,16 @@ Result<void> Machine::flush() {
     return {};
 }
 
-void Machine::key(u8 usage, bool down) { gate_.submit({.kind = GateEvent::Kind::key, .a = usage, .x = down}); }
+void Machine::key(u8 usage, bool down) { gate_.submit({.kind = GateEvent::Kind::input, .input = InputEvent::key(usage, down)}); }
 void Machine::mouse_rel(int dx, int dy, int dz) {
-    gate_.submit({.kind = GateEvent::Kind::mouse_move, .x = dx, .y = dy, .z = dz});
+    gate_.submit({.kind = GateEvent::Kind::input, .input = InputEvent::motion(dx, dy, dz)});
 }
 void Machine::mouse_button(unsigned n, bool down) {
-    gate_.submit({.kind = GateEvent::Kind::mouse_button, .a = n, .x = down});
+    gate_.submit({.kind = GateEvent::Kind::input, .input = InputEvent::button(n, down)});
+}
+bool Machine::input_at(Time t, const InputEvent& event) {
+    gate_.submit({.kind = GateEvent::Kind::input, .a = std::max<Time>(t, 1), .input = event});
+    return input_taken_;
 }
 unsigned Machine::serial_room(unsigned n) {
     const Uart16550* port = board_->serial(n);
@@ -185,6 +191,9 @@ unsigned Machine::serial_room(unsigned n) {
 }
 void Machine::serial_input(unsigned n, u8 c) { gate_.submit({.kind = GateEvent::Kind::serial, .a = n, .x = c}); }
 void Machine::serial_break(unsigned n) { gate_.submit({.kind = GateEvent::Kind::serial_break, .a = n}); }
-void Machine::reset() { gate_.submit({.kind = GateEvent::Kind::reset}); }
+void Machine::reset() {
+    if (stopped_ == Stop::halted || stopped_ == Stop::triple_fault) stopped_.reset(), hopeless_ = 0;
+    gate_.submit({.kind = GateEvent::Kind::reset});
+}
 void Machine::resume_clock() { pacer_.start(clock_.now()); }
 }  // namespace calque

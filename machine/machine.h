@@ -47,6 +47,8 @@ public:
     void key(u8 usage, bool down) override;
     void mouse_rel(int dx, int dy, int dz) override;
     void mouse_button(unsigned n, bool down) override;
+    /// At machine time `t`, or at once if that has passed. False when too many events wait.
+    bool input_at(Time t, const InputEvent&);
     /// How many characters serial port `n` takes now.
     unsigned serial_room(unsigned n);
     void serial_input(unsigned n, u8 c);
@@ -93,6 +95,14 @@ private:
     u64 icount_at(Time t) const { return t == kNever ? kNeverCount : t - skew_; }
 
     static constexpr u64 kNeverCount = ~u64{0};
+    /// Straight to keyboard and mouse, behind the gate.
+    struct InputDevices final : InputSink {
+        explicit InputDevices(Machine& m) : machine{m} {}
+        void key(u8 usage, bool down) override { machine.board_->keyboard().key(usage, down); }
+        void mouse_rel(int dx, int dy, int dz) override { machine.board_->mouse().move(dx, dy, dz); }
+        void mouse_button(unsigned n, bool down) override { machine.board_->mouse().button(n, down); }
+        Machine& machine;
+    };
     struct Proxy;  // stands for the board while the processor is made
     MachineConfig config_;
     Clock clock_;
@@ -102,8 +112,11 @@ private:
     std::vector<std::unique_ptr<BlockImage>> images_;
     std::vector<std::vector<std::string>> boot_paths_;
     Pin<&Machine::set_smm> smm_pin_{*this};
+    std::unique_ptr<CpuModel> cpu_model_;
     std::unique_ptr<Cpu> cpu_;
     std::unique_ptr<PcI440fx> board_;
+    InputDevices input_devices_{*this};
+    InputQueue input_queue_{clock_, input_devices_};
     InputGate gate_;
     Pacer pacer_;
     u64 skew_ = 0;         // machine time minus instruction count
@@ -115,7 +128,7 @@ private:
     } requests_;
     u32 exit_value_ = 0;
     u64 resets_ = 0, triple_faults_ = 0, triple_fault_rip_ = 0;
-    bool button_heard_ = false;
+    bool button_heard_ = false, input_taken_ = false;
     unsigned hopeless_ = 0;  // deadlines passed in a row in HLT with interrupts off
 };
 }  // namespace calque

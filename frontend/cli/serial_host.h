@@ -26,6 +26,14 @@ public:
     virtual bool watched() const { return false; }
 };
 
+/// What the machine is wired to before the host's end is opened: characters reach whatever is plugged in by then.
+struct SerialSocket final : CharSink {
+    void put(u8 c) override {
+        if (host) host->put(c);
+    }
+    std::unique_ptr<SerialHost> host;
+};
+
 /// Takes the keys after Ctrl-A out of what is typed.
 class EscapeFilter {
 public:

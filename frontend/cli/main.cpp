@@ -1,0 +1,33 @@
+#include <cstdio>
+#include <exception>
+
+#include "frontend/cli/session.h"
+
+#ifndef CALQUE_VERSION
+#define CALQUE_VERSION "unknown"
+#endif
+
+namespace {
+int complain(const std::string& sentence) {
+    std::fprintf(stderr, "calque: %s\n", sentence.c_str());
+    return 1;
+}
+
+int run(int argc, char** argv) {
+    auto options = calque::parse_options({argv + 1, argv + argc});
+    if (!options) return complain(options.error().message);
+    if (options->help) return std::fputs(calque::help_text().c_str(), stdout), 0;
+    if (options->version) return std::puts("calque " CALQUE_VERSION), 0;
+    auto session = calque::Session::create(std::move(*options));
+    if (!session) return complain(session.error().message);
+    return (*session)->run();
+}
+}  // namespace
+
+int main(int argc, char** argv) {
+    try {
+        return run(argc, argv);
+    } catch (const std::exception& e) {  // the host has run out of something
+        return complain(e.what());
+    }
+}

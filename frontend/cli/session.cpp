@@ -1,0 +1,323 @@
+#include "frontend/cli/session.h"
+
+#include <poll.h>
+#include <signal.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cinttypes>
+#include <cstdio>
+#include <cstdlib>
+
+#include "frontend/png.h"
+#include "support/log.h"
+
+namespace calque {
+namespace {
+volatile sig_atomic_t signal_seen = 0;
+void on_signal(int number) { signal_seen = number; }
+
+constexpr double kSliceSeconds = 0.004;       // how long the user's keys wait at most
+constexpr u64 kLeastSlice = 20'000, kMostSlice = 200'000'000;
+constexpr Time kLongestWait = 100'000'000;    // signals are looked at this often
+constexpr Time kWindowWait = 8'000'000;
+
+double seconds(std::chrono::steady_clock::duration d) { return std::chrono::duration<double>(d).count(); }
+}  // namespace
+
+Result<std::unique_ptr<Session>> Session::create(Options options) {
+    std::unique_ptr<Session> session{new Session{std::move(options)}};
+    if (auto r = session->open(); !r) return r.error();
+    return session;
+}
+
+Session::~Session() = default;
+
+bool Session::wants_window() const {
+    if (options_.display != Options::Display::automatic) return options_.display == Options::Display::sdl;
+    const auto set = [](const char* name) { const char* v = std::getenv(name); return v && *v; };
+    return set("DISPLAY") || set("WAYLAND_DISPLAY");
+}
+
+// Somebody watches through a window, a terminal, or the far end of a pseudo-terminal or socket.
+ClockMode Session::clock_mode() const {
+    if (options_.clock) return *options_.clock;
+    using Kind = SerialOption::Kind;
+    const bool watched = std::any_of(options_.serial.begin(), options_.serial.end(), [](const SerialOption& s) {
+        return s.kind == Kind::pty || s.kind == Kind::tcp || (s.kind == Kind::stdio && ::isatty(STDIN_FILENO));
+    });
+    return watched || wants_window() ? ClockMode::host : ClockMode::fixed;
+}
+
+// First everything that can be found wrong without a trace, then what creates files, sockets and windows.
+Result<void> Session::open() {
+    for (const std::string& log : options_.log) {
+        LogLevel level{};
+        Log::parse_level(log.substr(log.rfind(':') + 1), level);
+        if (!Log::set_level(log.substr(0, log.rfind(':')), level))
+            return Error{"there is no module '" + log.substr(0, log.rfind(':')) + "' that writes messages; --log all:LEVEL sets all of them"};
+    }
+    MachineConfig& m = options_.machine;
+    if (options_.serial.empty()) options_.serial.push_back({wants_window() ? SerialOption::Kind::none : SerialOption::Kind::stdio, {}, {}, {}, false});
+    wire_ports();
+    m.clock = clock_mode();
+    if (options_.rtc_epoch) m.rtc_epoch = *options_.rtc_epoch;
+    else if (m.clock == ClockMode::host) m.rtc_epoch = ::time(nullptr);
+    auto machine = Machine::create(m);
+    if (!machine) return machine.error();
+    machine_ = std::move(*machine);
+    if (options_.stop_at) machine_->set_stop_at(*options_.stop_at);
+    if (auto r = open_window(); !r) return r;
+    if (!options_.control.empty()) {
+        auto control = ControlServer::create(options_.control, *this);
+        if (!control) return control.error();
+        control_ = std::move(*control);
+    }
+    return open_ports();
+}
+
+void Session::wire_ports() {
+    MachineConfig& m = options_.machine;
+    for (size_t n = 0; n < options_.serial.size(); ++n) m.serial.push_back(&serial_[n]);
+    for (size_t n = 0; n < options_.parallel.size(); ++n) m.parallel.push_back(&parallel_[n]);
+    if (!options_.debugcon.empty()) m.debugcon = &debugcon_;
+    m.firmware_log = &firmware_;
+}
+
+Result<void> Session::open_ports() {
+    const auto plug = [this](SerialSocket& socket, const SerialOption& option, const std::string& label) -> Result<void> {
+        auto host = SerialHost::create(option, label, [this](char c) { on_key(c); });
+        if (!host) return host.error();
+        socket.host = std::move(*host);
+        return {};
+    };
+    const auto file = [](const std::string& path) {
+        return SerialOption{path.empty() ? SerialOption::Kind::none : SerialOption::Kind::file, path, {}, {}, false};
+    };
+    if (auto r = plug(debugcon_, file(options_.debugcon), "the debug console"); !r) return r;
+    if (auto r = plug(firmware_log_, file(options_.firmware_log), "the firmware's messages"); !r) return r;
+    for (size_t n = 0; n < options_.parallel.size(); ++n)
+        if (auto r = plug(parallel_[n], options_.parallel[n], "parallel port " + std::to_string(n + 1)); !r) return r;
+    for (size_t n = 0; n < options_.serial.size(); ++n)
+        if (auto r = plug(serial_[n], options_.serial[n], "serial port " + std::to_string(n + 1)); !r) return r;
+    return {};
+}
+
+Result<void> Session::open_window() {
+    if (!wants_window()) return {};
+    auto window = SdlWindow::create(*machine_, *machine_, {options_.name, [this] { on_close(); }});
+    if (window) {
+        window_ = std::move(*window);
+        return {};
+    }
+    if (options_.display == Options::Display::sdl) return window.error();
+    say(window.error().message);
+    return {};
+}
+
+int Session::run() {
+    struct sigaction action{};
+    action.sa_handler = on_signal;
+    for (const int s : {SIGINT, SIGTERM, SIGHUP}) ::sigaction(s, &action, nullptr);
+    ::signal(SIGPIPE, SIG_IGN);
+    machine_->resume_clock();
+    started_ = status_time_ = WallClock::now();
+    while (!status_) {
+        run_slice();
+        poll_outside();
+        if (!status_ && idle_) wait();
+    }
+    return end_of_run();
+}
+
+void Session::run_slice() {
+    idle_ = true;
+    if (paused_ || held_) return;
+    const auto before = WallClock::now();
+    const u64 icount = machine_->icount();
+    const Machine::Stop why = machine_->run(slice_);
+    const double took = seconds(WallClock::now() - before);
+    running_seconds_ += took;
+    if (machine_->icount() - icount >= slice_ / 2) {
+        const double factor = std::clamp(kSliceSeconds / std::max(took, 1e-6), 0.5, 2.0);
+        slice_ = std::clamp(static_cast<u64>(static_cast<double>(slice_) * factor), kLeastSlice, kMostSlice);
+    }
+    idle_ = why == Machine::Stop::idle;
+    handle(why);
+    report_restarts();
+}
+
+void Session::handle(Machine::Stop why) {
+    using Stop = Machine::Stop;
+    char text[160];
+    switch (why) {
+    case Stop::slice: break;
+    case Stop::idle:
+        if (machine_->sleep_time() == kNever && !somebody_can_act())
+            hold("the guest waits for an interrupt, and nothing is left that could send one", 1);
+        break;
+    case Stop::stop_at: finish(0); break;
+    case Stop::powered_off: finish(0); break;
+    case Stop::debug_exit: finish(static_cast<int>((machine_->exit_value() << 1 | 1) & 0xff)); break;
+    case Stop::reset: finish(0, "the guest has restarted the machine; with --no-reboot this ends the run"); break;
+    case Stop::triple_fault:
+        std::snprintf(text, sizeof text, "the guest has caused a triple fault at RIP %#" PRIx64 " after %" PRIu64 " instructions",
+                      machine_->triple_fault_rip(), machine_->icount());
+        hold(text, 1);
+        break;
+    case Stop::halted:
+        std::snprintf(text, sizeof text, "the guest has halted the processor for good at RIP %#" PRIx64, machine_->cpu().state().x.rip);
+        hold(text, 1);
+        break;
+    }
+    if (firmware_.boot_failed()) {
+        firmware_.clear();
+        hold("the firmware has found nothing to boot from; give it --disk, --cdrom, --floppy or --kernel", 1);
+    }
+}
+
+void Session::finish(int status, const std::string& sentence) {
+    if (!sentence.empty()) say(sentence);
+    if (!status_) status_ = status;
+}
+
+// The machine will do nothing more by itself. With nobody there the process ends; else its screen stays to be looked at.
+void Session::hold(const std::string& sentence, int status) {
+    say(sentence);
+    if (!window_ && !control_) return finish(status);
+    held_ = true;
+}
+
+bool Session::somebody_can_act() const {
+    return window_ || control_ || std::any_of(serial_.begin(), serial_.end(), [](const auto& s) { return s.host && s.host->open(); });
+}
+
+void Session::report_restarts() {
+    if (machine_->triple_faults() != triple_faults_seen_ && !held_ && !status_) {
+        char text[120];
+        std::snprintf(text, sizeof text, "the guest has caused a triple fault at RIP %#" PRIx64 "; the machine starts again",
+                      machine_->triple_fault_rip());
+        say(text);
+    }
+    triple_faults_seen_ = machine_->triple_faults();
+    if (machine_->resets() == resets_seen_) return;
+    resets_seen_ = machine_->resets();
+    if (control_) control_->reset(std::exchange(cause_, ControlServer::Cause::guest));
+}
+
+// ---- the outside
+
+void Session::poll_outside() {
+    pump_serial();
+    if (window_) {
+        window_->poll();
+        update_status();
+        if (window_->quit_requested()) cause_ = ControlServer::Cause::window, finish(0);
+    }
+    if (control_) control_->poll();
+    if (signal_seen) cause_ = ControlServer::Cause::signal, finish(128 + signal_seen);
+}
+
+void Session::pump_serial() {
+    std::array<u8, 64> bytes;
+    for (unsigned n = 0; n < options_.serial.size(); ++n) {
+        SerialHost& host = *serial_[n].host;
+        host.flush();
+        const unsigned room = std::min<unsigned>(machine_->serial_room(n), bytes.size());
+        const size_t count = host.read(std::span{bytes}.first(room));
+        for (size_t i = 0; i < count; ++i) machine_->serial_input(n, bytes[i]);
+        if (count) idle_ = false;
+    }
+    for (SerialSocket& port : parallel_)
+        if (port.host) port.host->flush();
+    debugcon_.host->flush(), firmware_log_.host->flush();
+}
+
+// Until the machine has something to do, or somebody does something.
+void Session::wait() {
+    std::vector<pollfd> fds;
+    for (unsigned n = 0; n < options_.serial.size(); ++n)
+        if (const int fd = serial_[n].host->fd(); fd >= 0 && machine_->serial_room(n) > 0) fds.push_back({fd, POLLIN, 0});
+    if (control_) fds.push_back({control_->fd(), POLLIN, 0});
+    const Time machine = paused_ || held_ ? kNever : machine_->sleep_time();
+    const Time time = std::min({machine, window_ ? kWindowWait : kLongestWait});
+    const timespec timeout{static_cast<time_t>(time / kSecond), static_cast<long>(time % kSecond)};
+    ::ppoll(fds.data(), fds.size(), &timeout, nullptr);
+}
+
+// After Ctrl-A, on a terminal.
+void Session::on_key(char c) {
+    switch (c) {
+    case 'x': finish(0); break;
+    case 'p': if (!machine_->power_button()) say("the guest does not listen to the power button"); break;
+    case 'r': machine_->reset(); break;
+    case 'b': machine_->serial_break(0); break;
+    case 's': print_stats(); break;
+    default:
+        std::fprintf(stderr, "\r\nCtrl-A x  quit\r\nCtrl-A p  press the power button\r\nCtrl-A r  reset\r\nCtrl-A b  send a break\r\n"
+                             "Ctrl-A s  show counters\r\nCtrl-A a  send Ctrl-A\r\n");
+    }
+}
+
+void Session::on_close() {
+    cause_ = ControlServer::Cause::window;
+    if (held_ || paused_ || !machine_->power_button())
+        say("the guest does not listen to the power button; close the window again to leave");
+}
+
+void Session::update_status() {
+    const auto now = WallClock::now();
+    const double passed = seconds(now - status_time_);
+    if (passed < 1) return;
+    char text[64];
+    const double mips = static_cast<double>(machine_->icount() - status_icount_) / passed / 1e6;
+    std::snprintf(text, sizeof text, "%.0f MIPS", mips);
+    window_->set_status(paused_ ? "paused" : held_ ? "halted" : text);
+    status_time_ = now, status_icount_ = machine_->icount();
+}
+
+void Session::say(const std::string& sentence) const { std::fprintf(stderr, "calque: %s\n", sentence.c_str()); }
+
+// ---- the end
+
+int Session::end_of_run() {
+    for (SerialSocket& port : serial_)
+        if (port.host) port.host->flush();
+    if (control_) control_->shutdown(cause_);
+    int status = *status_;
+    const auto failed = [&](const Error& e) { say(e.message), status = 1; };
+    if (auto r = machine_->flush(); !r) failed(r.error());
+    if (!options_.screenshot.empty()) {
+        Frame frame;
+        machine_->render(frame);
+        if (auto r = write_png(options_.screenshot, frame); !r) failed(r.error());
+    }
+    if (options_.state_hash)
+        std::printf("instructions %" PRIu64 " hash %016" PRIx64 "\n", machine_->icount(), machine_->state_hash());
+    std::fflush(stdout);
+    if (options_.stats) print_stats();
+    return status;
+}
+
+void Session::print_stats() const {
+    const jit::EngineStats& s = machine_->cpu().engine().stats();
+    const u64 icount = machine_->icount();
+    const auto line = [](const char* what, u64 value) { std::fprintf(stderr, "%-28s %" PRIu64 "\n", what, value); };
+    line("instructions", icount);
+    line("instructions interpreted", s.interpreted_insns);
+    line("instructions run alone", s.steps);
+    line("blocks lifted", s.blocks_lifted);
+    line("blocks translated", s.blocks_translated);
+    line("guest bytes translated", s.guest_bytes);
+    line("host bytes generated", s.host_bytes);
+    line("block lookups", s.lookups);
+    line("blocks invalidated", s.invalidations);
+    line("code cache flushes", s.flushes);
+    line("resets", machine_->resets());
+    line("events from outside", machine_->gate().count());
+    std::fprintf(stderr, "%-28s %.3f s\n", "machine time", static_cast<double>(machine_->time()) / 1e9);
+    std::fprintf(stderr, "%-28s %.3f s\n", "time spent running", running_seconds_);
+    std::fprintf(stderr, "%-28s %.1f\n", "MIPS", running_seconds_ > 0 ? static_cast<double>(icount) / running_seconds_ / 1e6 : 0.0);
+}
+}  // namespace calque
