@@ -1,5 +1,7 @@
 #include "bios/acpi.h"
 
+#include <algorithm>
+
 #include "bios/dsdt_aml.h"
 #include "bios/linker.h"
 
@@ -54,24 +56,24 @@ u32 add_facs(TableFile& t) {
     return start;
 }
 
-u32 add_dsdt(TableFile& t) {
-    const auto start = static_cast<u32>(t.bytes.size());
-    put(t.bytes, std::span<const u8>{kDsdtAml});
-    return start;  // iasl has put length and checksum
+// Gives a Name of the DSDT its value: NameOp, the name, DWordPrefix, and the placeholder that dsdt.asl writes.
+void fill_name(std::span<u8> aml, std::string_view name, u32 value) {
+    Bytes pattern{0x08};
+    put(pattern, name), put(pattern, 0x0c, 1), put(pattern, 0xf0f0f0f0, 4);
+    const auto found = std::search(aml.begin(), aml.end(), pattern.begin(), pattern.end());
+    ASSERT(found != aml.end());
+    poke(aml, static_cast<size_t>(found - aml.begin()) + pattern.size() - 4, value, 4);
 }
 
-// Names that the DSDT asks for: the start of the PCI window and which of the optional ISA devices exist.
-u32 add_ssdt(TableFile& t, const AcpiHardware& hw) {
-    const u32 start = t.begin("SSDT", 2);
-    const auto name = [&](std::string_view segment, u32 value) {
-        put(t.bytes, 0x08, 1), put(t.bytes, segment);      // NameOp NameSeg
-        put(t.bytes, 0x0c, 1), put(t.bytes, value, 4);     // DWordPrefix
-    };
-    name("PCIW", pci_window_start(hw.low_ram));
-    name("COMS", (1u << hw.serial_ports) - 1);
-    name("LPTS", (1u << hw.parallel_ports) - 1);
-    name("FLPY", hw.floppy);
-    t.end();
+u32 add_dsdt(TableFile& t, const AcpiHardware& hw) {
+    const auto start = static_cast<u32>(t.bytes.size());
+    put(t.bytes, std::span<const u8>{kDsdtAml});
+    const std::span<u8> aml = std::span{t.bytes}.subspan(start);
+    fill_name(aml, "PCIW", pci_window_start(hw.low_ram));
+    fill_name(aml, "COMS", (1u << hw.serial_ports) - 1);
+    fill_name(aml, "LPTS", (1u << hw.parallel_ports) - 1);
+    fill_name(aml, "FLPY", hw.floppy);
+    aml[kChecksumOffset] = static_cast<u8>(aml[kChecksumOffset] + checksum(aml));
     return start;
 }
 
@@ -152,9 +154,9 @@ void add_acpi(FwCfgItems& out, const AcpiHardware& hw) {
     script.allocate(kRsdp, 16, LinkerScript::Zone::f_segment);
     script.allocate(kTables, 64, LinkerScript::Zone::high);
     TableFile t{script};
-    const u32 facs = add_facs(t), dsdt = add_dsdt(t);
+    const u32 facs = add_facs(t), dsdt = add_dsdt(t, hw);
     const u32 fadt = add_fadt(t, hw, facs, dsdt);
-    const u32 roots[] = {fadt, add_ssdt(t, hw), add_madt(t, hw), add_hpet(t, hw), add_waet(t)};
+    const u32 roots[] = {fadt, add_madt(t, hw), add_hpet(t, hw), add_waet(t)};
     const u32 rsdt = t.begin("RSDT", 1);
     for (const u32 table : roots) t.pointer(table);
     t.end();

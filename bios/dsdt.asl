@@ -1,11 +1,12 @@
-// The i440FX/PIIX machine's devices, for the guest's ACPI interpreter. Numbers that depend on the configuration
-// (PCIW, COMS, LPTS, FLPY) come in an SSDT that bios/acpi.cpp writes.
+// The i440FX/PIIX machine's devices, for the guest's ACPI interpreter. The four numbers that depend on the configuration
+// are filled in by bios/acpi.cpp. (They do not come from an SSDT because SeaBIOS, which searches the DSDT for devices,
+// stops reading at the first External.)
 DefinitionBlock ("", "DSDT", 2, "CALQUE", "CALQPC", 1)
 {
-    External (\PCIW, IntObj)
-    External (\COMS, IntObj)
-    External (\LPTS, IntObj)
-    External (\FLPY, IntObj)
+    Name (\PCIW, 0xF0F0F0F0)    // where the PCI memory window starts
+    Name (\COMS, 0xF0F0F0F0)    // one bit for each serial port
+    Name (\LPTS, 0xF0F0F0F0)    // one bit for each parallel port
+    Name (\FLPY, 0xF0F0F0F0)    // is there a floppy drive?
 
     // PIIX4 PMCNTRL.SUS_TYP 0 is soft off; no other sleeping state exists.
     Name (\_S5, Package () { 0, 0, 0, 0 })

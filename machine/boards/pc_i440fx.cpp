@@ -125,7 +125,7 @@ void PcI440fx::wire_ports() {
     io_.map(0x0b2, 2, pm_.apm());
     io_.map(0x0c0, 32, dma_.second());
     io_.map(0x170, 8, ide_.channel(1).command_block());
-    io_.map(0x1ce, 2, vga_.vga().dispi_ports());
+    io_.map(0x1ce, 3, vga_.vga().dispi_ports());  // two 16-bit registers, one port apart
     io_.map(0x1f0, 8, ide_.channel(0).command_block());
     io_.map(0x376, 1, ide_.channel(1).control_block());
     io_.map(0x3b0, 48, vga_.vga());
