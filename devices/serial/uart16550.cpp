@@ -44,7 +44,7 @@ Time Uart16550::character_time() const {
     // In half bits: two stop bits, or one and a half with five data bits.
     const unsigned stop = !(lcr_ & 4) ? 2 : word == 5 ? 3 : 4;
     const u64 half_bits = 2 * (1 + word + parity) + stop;
-    return mul_div(half_bits * 8 * (divisor_ ? divisor_ : 65536u), kSecond, kCrystalHz);
+    return std::min(longest_character_, mul_div(half_bits * 8 * (divisor_ ? divisor_ : 65536u), kSecond, kCrystalHz));
 }
 
 // Receiver

@@ -23,6 +23,9 @@ public:
     unsigned receive_space() const;
     /// The modem's side of the cable; all but RI are asserted after construction.
     void set_modem_lines(bool cts, bool dsr, bool ri, bool dcd);
+    /// A line that is faster than the divisor says. A guest that waits for each character of a slow one would spend a
+    /// million instructions on it, when an instruction is a nanosecond.
+    void limit_character_time(Time t) { longest_character_ = t; }
     bool dtr() const { return !loopback() && (mcr_ & 1); }
     bool rts() const { return !loopback() && (mcr_ & 2); }
 
@@ -67,6 +70,7 @@ private:
     Clock& clock_;
     Line& irq_;
     CharSink& out_;
+    Time longest_character_ = kNever;
     u8 ier_ = 0, fcr_ = 0, lcr_ = 0, mcr_ = 0, scr_ = 0;
     u8 line_status_ = 0;    // OE, PE, FE, BI
     u8 modem_ = 0xb0;       // the lines as the modem drives them

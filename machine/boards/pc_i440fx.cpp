@@ -182,6 +182,7 @@ void PcI440fx::plug_in_ports(const BoardConfig& config) {
     for (unsigned n = 0; n < std::min(config.serial.size(), kSerial.size()); ++n) {
         Line& line = *wires_.emplace_back(std::make_unique<Joint>(piix3_.isa_irq(n % 2 ? 3 : 4), high[n % 2]));
         serial_.push_back(std::make_unique<Uart16550>(clock_, line, *config.serial[n]));
+        serial_[n]->limit_character_time(1000);
         io_.map(kSerial[n], 8, *serial_[n]);
     }
     for (unsigned n = 0; n < std::min(config.parallel.size(), kParallel.size()); ++n) {
