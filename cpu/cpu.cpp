@@ -1,6 +1,7 @@
 // The processor as a whole: construction, the run loop, pins.
 #include "cpu/cpu.h"
 
+#include <algorithm>
 #include <atomic>
 
 #include "cpu/apic.h"
@@ -27,6 +28,7 @@ struct Cpu::Impl final : jit::GuestCode, ApicBus {
     bool nmi_pending = false, smi_pending = false, init_pending = false;
     bool wait_for_startup = false;
     std::atomic<bool> stop_requested{false};
+    u64 target = 0;        // where run_until() returns; shorten() lowers it
     Time clock_base = 0;   // machine time when no instruction had retired, as seen from the current slice
 
     void set_intr(bool level) {
@@ -242,14 +244,15 @@ Cpu::~Cpu() = default;
 Cpu::Stop Cpu::run_until(u64 target) {
     Impl& i = *impl_;
     i.clock_base = wiring_.clock.now() - s_.x.icount();
+    i.target = target;
     Stop stop;
     for (;;) {
         while (i.take_event()) {}
         if (i.stop_requested.exchange(false, std::memory_order_relaxed)) { stop = Stop::attention; break; }
         if (s_.shut_down) { stop = Stop::shut_down; break; }
         if (s_.halted || i.wait_for_startup) { stop = Stop::halted; break; }
-        if (s_.x.icount() >= target) { stop = Stop::deadline; break; }
-        i.slice(target);
+        if (s_.x.icount() >= i.target) { stop = Stop::deadline; break; }
+        i.slice(i.target);
     }
     sync_clock();
     return stop;
@@ -263,6 +266,7 @@ void Cpu::sync_clock() {
 void Cpu::shorten(u64 icount) {
     const u64 least = s_.x.icount() + s_.x.unretired;
     if (icount < least) icount = least;
+    impl_->target = std::min(impl_->target, icount);
     if (icount >= s_.x.deadline) return;
     s_.x.budget -= static_cast<i64>(s_.x.deadline - icount);
     s_.x.deadline = icount;

@@ -15,7 +15,9 @@ header: dd      0x1badb002, FLAGS, -(0x1badb002 + FLAGS)
 
 entry:  mov     esp, stack_top
         mov     ebp, eax
-        mov     eax, [never_zero]
+        mov     edx, 0x3fb
+        mov     al, 3                   ; eight data bits
+        out     dx, al
         mov     esi, text_magic
         mov     eax, ebp
         call    report
@@ -117,6 +119,12 @@ newline:
         mov     al, 10
 putc:   push    eax
         push    edx
+        mov     ah, al
+        mov     edx, 0x3fd
+.wait:  in      al, dx
+        test    al, 0x20
+        jz      .wait
+        mov     al, ah
         mov     edx, 0x3f8
         out     dx, al
         pop     edx
@@ -129,7 +137,6 @@ puts:   lodsb
         jmp     puts
 .done:  ret
 
-never_zero:  dd 1
 text_magic:  db 'magic ', 0
 text_flags:  db 'flags ', 0
 text_lower:  db 'lower ', 0
