@@ -72,6 +72,8 @@ public:
     PhysMap& memory() { return *memory_; }
     IoPorts& io() { return io_; }
     const MachineConfig& config() const { return config_; }
+    /// At the end of a run: characters still on their way through serial ports arrive. Machine time moves for that.
+    void drain() { clock_.advance(kSecond / 1000); }
     /// Everything buffered for image files reaches them.
     Result<void> flush();
 

@@ -282,6 +282,8 @@ void Session::say(const std::string& sentence) const { std::fprintf(stderr, "cal
 // ---- the end
 
 int Session::end_of_run() {
+    const u64 hash = options_.state_hash ? machine_->state_hash() : 0;
+    machine_->drain();
     for (SerialSocket& port : serial_)
         if (port.host) port.host->flush();
     if (control_) control_->shutdown(cause_);
@@ -294,7 +296,7 @@ int Session::end_of_run() {
         if (auto r = write_png(options_.screenshot, frame); !r) failed(r.error());
     }
     if (options_.state_hash)
-        std::printf("instructions %" PRIu64 " hash %016" PRIx64 "\n", machine_->icount(), machine_->state_hash());
+        std::printf("instructions %" PRIu64 " hash %016" PRIx64 "\n", machine_->icount(), hash);
     std::fflush(stdout);
     if (options_.stats) print_stats();
     return status;
