@@ -126,8 +126,17 @@ bool LocalApic::addressed(u8 dest, bool logical) const {
     return (dest & 0xf0) == (mine & 0xf0) && (dest & mine & 0xf);
 }
 
+/// "Logical Destination Mode in x2APIC Mode": 16 bits of cluster, 16 of members.
+bool LocalApic::addressed_x2(u32 dest, bool logical) const {
+    if (dest == 0xffffffff) return true;
+    return logical ? dest >> 16 == id_ >> 4 && (dest & 1u << (id_ & 15)) : dest == id_;
+}
+
 void LocalApic::message(u8 dest, bool logical, ApicDelivery mode, u8 vector, bool level) {
-    if (!global_enabled() || !addressed(dest, logical)) return;
+    if (global_enabled() && addressed(dest, logical)) arrive(mode, vector, level);
+}
+
+void LocalApic::arrive(ApicDelivery mode, u8 vector, bool level) {
     switch (mode) {
     case ApicDelivery::fixed:
     case ApicDelivery::lowest_priority:
@@ -175,9 +184,8 @@ void LocalApic::send(u32 icr, u32 dest) {
     if (mode == ApicDelivery::init && !(icr & 0x4000) && (icr & 0x8000)) return;   // INIT level de-assert: synchronises arbitration IDs
     if (shorthand == 3) return;                                                    // all others: there are none
     const bool logical = icr & 0x800;
-    if (shorthand == 0 && x2() && dest != 0xffffffff && dest > 0xff) return;
-    if (shorthand == 0) message(static_cast<u8>(dest), logical, mode, vector, false);
-    else message(0xff, false, mode, vector, false);
+    const bool mine = shorthand || (x2() ? addressed_x2(dest, logical) : addressed(static_cast<u8>(dest), logical));
+    if (mine) arrive(mode, vector, false);
 }
 
 // ---- registers
@@ -222,6 +230,7 @@ void LocalApic::write_lvt(unsigned n, u32 value) {
     const u32 old = lvt_[n];
     lvt_[n] = value;
     if (n != TimerLvt) return;
+    if (((old & ~value) & Masked) && (old >> 17 & 3) == 2) expire_unseen();
     if ((old ^ value) & 0x60000) {
         // Changing between TSC-deadline and the other modes disarms the timer.
         if ((old >> 17 & 3) == 2 || (value >> 17 & 3) == 2) initial_ = 0, deadline_ = 0;

@@ -26,7 +26,7 @@ public:
     bool write_base(u64 value);            // IA32_APIC_BASE; false: #GP
     u8 cr8() const { return tpr_ >> 4; }
     void set_cr8(u8 v) { tpr_ = static_cast<u8>(v << 4), update(); }
-    u64 tsc_deadline() const { return tsc_mode() ? deadline_ : 0; }
+    u64 tsc_deadline();
     void set_tsc_deadline(u64 value);
     void tsc_moved();                      // the time stamp counter has been written
 
@@ -61,12 +61,15 @@ private:
     void error(u32 bits);
     void local_event(unsigned lvt);
     bool addressed(u8 dest, bool logical) const;
+    bool addressed_x2(u32 dest, bool logical) const;
+    void arrive(ApicDelivery mode, u8 vector, bool level);
     void update();
 
     unsigned divide_shift() const;
     u32 current_count() const;
     void start_timer();
     void arm_timer();
+    void expire_unseen();
     void timer_fired();
 
     Cpu& cpu_;

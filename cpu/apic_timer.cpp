@@ -7,6 +7,8 @@
 namespace calque {
 
 static constexpr u32 Masked = 0x10000;
+/// A periodic timer interrupts no more often than this; faster ones (mistakes, or attacks) skip periods.
+static constexpr u64 kShortestPeriod = 1000;
 
 unsigned LocalApic::divide_shift() const {
     const unsigned code = (divide_ & 3) | (divide_ >> 1 & 4);
@@ -40,8 +42,22 @@ void LocalApic::arm_timer() {
     if (!initial_) return;
     const u64 period = u64{initial_} << divide_shift();
     Time due = started_ + period;
-    if ((lvt_[TimerLvt] >> 17 & 3) == 1) due = started_ + ((now > started_ ? now - started_ : 0) / period + 1) * period;
+    if ((lvt_[TimerLvt] >> 17 & 3) == 1) {
+        const u64 ago = now > started_ ? now - started_ : 0, at_once = period < kShortestPeriod ? kShortestPeriod / period : 1;
+        due = started_ + (ago / period + at_once) * period;
+    }
     if (due > now) timer_.arm_at(due);
+}
+
+/// A deadline that passed while the timer was masked is gone without an interrupt.
+void LocalApic::expire_unseen() {
+    if (deadline_ && deadline_ <= cpu_.clock().now() + cpu_.state().tsc_offset) deadline_ = 0;
+}
+
+u64 LocalApic::tsc_deadline() {
+    if (!tsc_mode()) return 0;
+    if (lvt_[TimerLvt] & Masked) expire_unseen();
+    return deadline_;
 }
 
 void LocalApic::timer_fired() {

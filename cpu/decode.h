@@ -17,7 +17,9 @@ enum class Mn : u16 {
 enum class Isa : u8 { base, cmov, cx8, fpu, mmx, fxsr, sse, sse2, sse3, ssse3, cx16, clflush, clflushopt, sep, syscall, long_mode, tsc, rdtscp,
                       msr, xsave, xsaveopt, fsgsbase, smap, invpcid, movbe, popcnt, lzcnt, bmi1, monitor, lahf64, rdrand, rdseed, adx, prefetchw, rdpid,
                       // features without instructions
-                      vme, de, pse, pae, mce, apic, mtrr, pge, mca, pat, pse36, nx, page1g, pcid, smep, umip, x2apic, tsc_deadline, invtsc, arat,
+                      vme, de, pse, pae, mce, apic, mtrr, pge, mca, pat, pse36, nx, page1g, pcid, smep, umip, x2apic, tsc_deadline, invtsc, arat, tsc_adjust, erms,
+                      // features that no rule provides yet; models that need them are refused
+                      sse4_1, sse4_2,
                       count };
 static_assert(static_cast<unsigned>(Isa::count) <= 64);
 

@@ -27,9 +27,10 @@ constexpr Feature kFeatures[] = {
     {"cmov", Isa::cmov, Edx1, 15}, {"pat", Isa::pat, Edx1, 16}, {"pse36", Isa::pse36, Edx1, 17}, {"clflush", Isa::clflush, Edx1, 19},
     {"mmx", Isa::mmx, Edx1, 23}, {"fxsr", Isa::fxsr, Edx1, 24}, {"sse", Isa::sse, Edx1, 25}, {"sse2", Isa::sse2, Edx1, 26},
     {"sse3", Isa::sse3, Ecx1, 0}, {"monitor", Isa::monitor, Ecx1, 3}, {"ssse3", Isa::ssse3, Ecx1, 9}, {"cx16", Isa::cx16, Ecx1, 13},
+    {"sse4.1", Isa::sse4_1, Ecx1, 19}, {"sse4.2", Isa::sse4_2, Ecx1, 20},
     {"pcid", Isa::pcid, Ecx1, 17}, {"x2apic", Isa::x2apic, Ecx1, 21}, {"movbe", Isa::movbe, Ecx1, 22}, {"popcnt", Isa::popcnt, Ecx1, 23},
     {"tsc-deadline", Isa::tsc_deadline, Ecx1, 24}, {"xsave", Isa::xsave, Ecx1, 26}, {"rdrand", Isa::rdrand, Ecx1, 30},
-    {"fsgsbase", Isa::fsgsbase, Ebx7, 0}, {"bmi1", Isa::bmi1, Ebx7, 3}, {"smep", Isa::smep, Ebx7, 7}, {"invpcid", Isa::invpcid, Ebx7, 10},
+    {"fsgsbase", Isa::fsgsbase, Ebx7, 0}, {"tsc-adjust", Isa::tsc_adjust, Ebx7, 1}, {"erms", Isa::erms, Ebx7, 9}, {"bmi1", Isa::bmi1, Ebx7, 3}, {"smep", Isa::smep, Ebx7, 7}, {"invpcid", Isa::invpcid, Ebx7, 10},
     {"rdseed", Isa::rdseed, Ebx7, 18}, {"adx", Isa::adx, Ebx7, 19}, {"smap", Isa::smap, Ebx7, 20}, {"clflushopt", Isa::clflushopt, Ebx7, 23},
     {"umip", Isa::umip, Ecx7, 2}, {"rdpid", Isa::rdpid, Ecx7, 22},
     {"syscall", Isa::syscall, ExtEdx, 11}, {"nx", Isa::nx, ExtEdx, 20}, {"page1g", Isa::page1g, ExtEdx, 26}, {"rdtscp", Isa::rdtscp, ExtEdx, 27},
@@ -41,31 +42,42 @@ constexpr Feature kFeatures[] = {
 template <class... F>
 constexpr u64 set(F... f) { return ((u64{1} << static_cast<unsigned>(f)) | ...); }
 
-constexpr u64 Base486 = set(Isa::base);
-constexpr u64 BasePentium = Base486 | set(Isa::fpu, Isa::vme, Isa::de, Isa::pse, Isa::tsc, Isa::msr, Isa::mce, Isa::cx8);
+/// Not offered: no rule lifts these, or (BMI1) only some of their instructions.
+constexpr u64 Missing = set(Isa::sse4_1, Isa::sse4_2, Isa::bmi1);
+
+constexpr u64 Base486 = set(Isa::base, Isa::fpu);
+constexpr u64 BasePentium = Base486 | set(Isa::vme, Isa::de, Isa::pse, Isa::tsc, Isa::msr, Isa::mce, Isa::cx8);
 constexpr u64 BasePentium3 = BasePentium | set(Isa::pae, Isa::apic, Isa::sep, Isa::mtrr, Isa::pge, Isa::mca, Isa::cmov, Isa::pat, Isa::pse36, Isa::mmx,
                                                Isa::fxsr, Isa::sse);
-constexpr u64 BaseX86_64 = BasePentium3 | set(Isa::clflush, Isa::sse2, Isa::syscall, Isa::nx, Isa::long_mode);
-constexpr u64 BaseCore2 = BaseX86_64 | set(Isa::sse3, Isa::ssse3, Isa::cx16, Isa::lahf64, Isa::monitor);
-/// All that lifting rules and this directory provide.
-constexpr u64 Default = BaseX86_64 | set(Isa::sse3, Isa::ssse3, Isa::xsave, Isa::cx16, Isa::lahf64, Isa::monitor, Isa::pcid, Isa::x2apic, Isa::movbe, Isa::popcnt, Isa::tsc_deadline,
-                                         Isa::rdrand, Isa::fsgsbase, Isa::smep, Isa::invpcid, Isa::rdseed, Isa::adx, Isa::smap,
-                                         Isa::clflushopt, Isa::umip, Isa::rdpid, Isa::page1g, Isa::rdtscp, Isa::prefetchw, Isa::invtsc, Isa::arat);
+constexpr u64 BaseV1 = BasePentium3 | set(Isa::clflush, Isa::sse2, Isa::syscall, Isa::nx, Isa::long_mode, Isa::invtsc);
+constexpr u64 BaseCore2 = BaseV1 | set(Isa::sse3, Isa::ssse3, Isa::cx16, Isa::lahf64, Isa::monitor);
+constexpr u64 BaseV2 = BaseV1 | set(Isa::sse3, Isa::ssse3, Isa::cx16, Isa::lahf64, Isa::popcnt, Isa::sse4_1, Isa::sse4_2);
+/// Everything that pays. SSSE3 is left to "max": with it glibc copies memory by PALIGNR, which is slower here than unaligned moves.
+/// So is MONITOR: HLT idles as well, without a driver that looks for deeper sleep.
+constexpr u64 Default = BaseV1 | set(Isa::sse3, Isa::cx16, Isa::lahf64, Isa::pcid, Isa::x2apic, Isa::movbe, Isa::popcnt, Isa::tsc_deadline,
+                                     Isa::tsc_adjust, Isa::xsave, Isa::xsaveopt, Isa::rdrand, Isa::fsgsbase, Isa::smep, Isa::invpcid, Isa::rdseed,
+                                     Isa::adx, Isa::smap, Isa::clflushopt, Isa::umip, Isa::rdpid, Isa::page1g, Isa::rdtscp, Isa::prefetchw,
+                                     Isa::lzcnt, Isa::arat, Isa::erms);
+constexpr u64 Max = Default | set(Isa::ssse3, Isa::monitor);
 
 struct ModelRow {
     const char *name, *about, *brand;
     u32 signature, max_leaf;
     u64 features;
 };
-// The default says it is an in-order Atom (family 6, model 1Ch): a processor that does not speculate, as ours does not, so that
-// kernels do not spend time on mitigations of what cannot happen here.
+// The default says it is an in-order Atom (family 6, model 1Ch, a stepping without the erratum of its page size extension): a
+// processor that does not speculate, as ours does not, so that kernels do not spend time on mitigations of what cannot happen here.
+// Intel's leaves 15h and 16h also spare them calibrating the time stamp counter and the local APIC's timer.
+constexpr u32 Atom = 0x106ca;
 constexpr ModelRow kModels[] = {
-    {"default", "everything that Calque implements", "Calque Virtual CPU", 0x106ca, 0x16, Default},
-    {"486", "80486DX", "", 0x480, 1, Base486 | set(Isa::fpu)},
+    {"default", "what Calque does well", "Calque Virtual CPU", Atom, 0x16, Default},
+    {"max", "everything that Calque has", "Calque Virtual CPU", Atom, 0x16, Max},
+    {"486", "80486DX4", "", 0x480, 1, Base486},
     {"pentium", "Pentium", "", 0x543, 1, BasePentium},
     {"pentium3", "Pentium III", "", 0x683, 2, BasePentium3},
-    {"x86-64-v1", "the baseline of 64-bit systems", "Calque x86-64-v1", 0x106ca, 0xd, BaseX86_64 | set(Isa::lahf64)},
     {"core2", "Core 2", "Calque Core 2", 0x6fb, 0xa, BaseCore2},
+    {"x86-64-v1", "the baseline of 64-bit systems", "Calque x86-64-v1", Atom, 0x16, BaseV1},
+    {"x86-64-v2", "the second level of 64-bit systems", "Calque x86-64-v2", Atom, 0x16, BaseV2},
 };
 
 std::string known_models() {
@@ -139,22 +151,63 @@ CpuidLeaf extended(const CpuModel& m, u32 leaf) {
 
 CpuidLeaf basic(const CpuState& s, const CpuModel& m, u32 leaf, u32 sub) {
     switch (leaf) {
-    case 0: return {m.max_leaf, text(m.vendor, 0), text(m.vendor, 8), text(m.vendor, 4)};
     case 1: return leaf_1(s, m);
-    case 2: return {0x00000001, 0, 0, 0x007d302c};   // 32 KiB L1s, 2 MiB L2
+    case 2: return {0x00000001, 0, 0, 0x007b302c};   // 32 KiB L1s, 512 KiB L2
     case 4: return leaf_4(sub);
     case 5: return m.has(Isa::monitor) ? CpuidLeaf{64, 64, 3, 0x10} : CpuidLeaf{};
     case 6: return {word(m, ThermalEax), 0, 0, 0};
-    case 7: return sub == 0 ? CpuidLeaf{0, word(m, Ebx7) | (m.has(Isa::tsc_deadline) ? 2u : 0u), word(m, Ecx7), 0} : CpuidLeaf{};
+    case 7: return sub == 0 ? CpuidLeaf{0, word(m, Ebx7), word(m, Ecx7), 0} : CpuidLeaf{};
     case 0xb: return m.has(Isa::x2apic) ? leaf_b(sub) : CpuidLeaf{};
     case 0xd: return leaf_d(s, m, sub);
     // The crystal and the time stamp counter run at 1 GHz: one tick an instruction.
-    case 0x15: return {1, 1, 1'000'000'000, 0};
+    case 0x15: return m.has(Isa::tsc) ? CpuidLeaf{1, 1, 1'000'000'000, 0} : CpuidLeaf{};
     case 0x16: return {1000, 1000, 100, 0};
     default: return {};
     }
 }
 }  // namespace
+
+std::vector<std::string> cpu_features() {
+    std::vector<std::string> r;
+    for (const Feature& f : kFeatures)
+        if (!(set(f.isa) & Missing)) r.emplace_back(f.name);
+    return r;
+}
+
+static Result<void> change_feature(CpuModel& m, std::string_view item) {
+    if (item.size() < 2 || (item[0] != '+' && item[0] != '-'))
+        return Error{"CPU feature '" + std::string{item} + "' must begin with + or -"};
+    const std::string name{item.substr(1)};
+    const auto f = std::find_if(std::begin(kFeatures), std::end(kFeatures), [&](const Feature& x) { return name == x.name; });
+    if (f == std::end(kFeatures)) {
+        std::string names;
+        for (const std::string& n : cpu_features()) names += (names.empty() ? "" : ", ") + n;
+        return Error{"unknown CPU feature '" + name + "'; known are " + names};
+    }
+    if (item[0] == '+') m.features |= set(f->isa);
+    else m.features &= ~set(f->isa);
+    return {};
+}
+
+/// What a feature cannot do without.
+static Result<void> check_features(const CpuModel& m) {
+    for (const Feature& f : kFeatures)
+        if ((set(f.isa) & Missing) && m.has(f.isa))
+            return Error{"CPU model '" + m.name + "' needs " + f.name + ", which Calque does not have; use default, or take it away with -" + f.name};
+    constexpr struct { Isa is, needs; const char* words; } kNeeds[] = {
+        {Isa::long_mode, Isa::pae, "lm needs pae"},         {Isa::long_mode, Isa::msr, "lm needs msr"},
+        {Isa::long_mode, Isa::syscall, "lm needs syscall"}, {Isa::long_mode, Isa::fxsr, "lm needs fxsr"},
+        {Isa::sse, Isa::fxsr, "sse needs fxsr"},            {Isa::sse2, Isa::sse, "sse2 needs sse"},
+        {Isa::sse3, Isa::sse2, "sse3 needs sse2"},          {Isa::ssse3, Isa::sse3, "ssse3 needs sse3"},
+        {Isa::x2apic, Isa::apic, "x2apic needs apic"},      {Isa::tsc_deadline, Isa::apic, "tsc-deadline needs apic"},
+        {Isa::pcid, Isa::long_mode, "pcid needs lm"},       {Isa::apic, Isa::msr, "apic needs msr"},
+        {Isa::xsave, Isa::fxsr, "xsave needs fxsr"},        {Isa::mmx, Isa::fpu, "mmx needs fpu"},
+        {Isa::xsaveopt, Isa::xsave, "xsaveopt needs xsave"}, {Isa::tsc_adjust, Isa::tsc, "tsc-adjust needs tsc"},
+    };
+    for (const auto& n : kNeeds)
+        if (m.has(n.is) && !m.has(n.needs)) return Error{std::string{"the CPU features do not fit together: "} + n.words};
+    return {};
+}
 
 Result<CpuModel> parse_cpu_model(std::string_view spec) {
     const auto name = spec.substr(0, spec.find(','));
@@ -164,26 +217,15 @@ Result<CpuModel> parse_cpu_model(std::string_view spec) {
     m.name = row->name, m.brand = row->brand, m.signature = row->signature, m.max_leaf = row->max_leaf, m.features = row->features;
     while (spec.find(',') != std::string_view::npos) {
         spec.remove_prefix(spec.find(',') + 1);
-        const auto item = spec.substr(0, spec.find(','));
-        if (item.size() < 2 || (item[0] != '+' && item[0] != '-'))
-            return Error{"CPU feature '" + std::string{item} + "' must begin with + or -"};
-        const auto f = std::find_if(std::begin(kFeatures), std::end(kFeatures), [&](const Feature& x) { return item.substr(1) == x.name; });
-        if (f == std::end(kFeatures)) return Error{"unknown CPU feature '" + std::string{item.substr(1)} + "'"};
-        if (item[0] == '+') m.features |= set(f->isa);
-        else m.features &= ~set(f->isa);
+        if (auto r = change_feature(m, spec.substr(0, spec.find(','))); !r) return r.error();
     }
+    if (auto r = check_features(m); !r) return r.error();
     return m;
 }
 
 std::vector<std::pair<std::string, std::string>> cpu_models() {
     std::vector<std::pair<std::string, std::string>> r;
     for (const auto& m : kModels) r.emplace_back(m.name, m.about);
-    return r;
-}
-
-std::vector<std::string> cpu_features() {
-    std::vector<std::string> r;
-    for (const Feature& f : kFeatures) r.emplace_back(f.name);
     return r;
 }
 
@@ -198,7 +240,10 @@ CpuidLeaf cpuid(const CpuState& s, u32 leaf, u32 sub) {
     const CpuModel& m = s.cpu->model();
     if (leaf >= 0x80000000 && leaf <= 0x80000008 && !m.brand.empty()) return extended(m, leaf);
     // "If a value is higher than the maximum, the data for the highest basic leaf is returned."
-    return basic(s, m, std::min(leaf, m.max_leaf), sub);
+    // MISC_ENABLE's "limit CPUID maxval" is for systems that cannot take more than leaf 3.
+    const u32 last = s.misc_enable & u64{1} << 22 ? std::min(m.max_leaf, 3u) : m.max_leaf;
+    if (leaf == 0) return {last, text(m.vendor, 0), text(m.vendor, 8), text(m.vendor, 4)};
+    return basic(s, m, std::min(leaf, last), sub);
 }
 
 u64 helper_cpuid(CpuState& s, u64, u64, u64) {

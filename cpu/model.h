@@ -17,6 +17,7 @@ struct CpuModel {
     u32 signature = 0;                     // leaf 1 EAX, EDX after reset
     u32 max_leaf = 0x16;
     u64 features = 0;                      // bit set by Isa
+    unsigned family() const { return signature >> 8 & 15; }
     bool has(Isa f) const { return features >> static_cast<unsigned>(f) & 1; }
 };
 

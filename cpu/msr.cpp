@@ -43,26 +43,27 @@ bool all_types(u64 v, bool pat) {
 bool read(CpuState& s, u32 n, u64& v) {
     const Cpu& cpu = *s.cpu;
     const auto has = [&](Isa f) { return cpu.has_feature(f); };
+    const bool p6 = cpu.model().family() >= 6;
     v = 0;
     switch (n) {
     case msr::P5McAddr:
     case msr::P5McType: return has(Isa::mce);
     case msr::Tsc: return v = now_tsc(s), true;
     case msr::PlatformId:
-    case msr::EblCrPowerOn: return true;
+    case msr::EblCrPowerOn: return p6;
     case msr::ApicBase: return v = s.apic_base, has(Isa::apic);
-    case msr::FeatureControl: return v = 1, true;   // locked, nothing enabled
-    case msr::TscAdjust: return v = s.tsc_adjust, has(Isa::tsc_deadline);
-    case msr::BiosSign: return v = u64{1} << 32, true;
-    case msr::PlatformInfo: return v = 10u << 8, true;   // base frequency in units of 100 MHz
+    case msr::FeatureControl: return v = 1, has(Isa::long_mode);   // locked, nothing enabled
+    case msr::TscAdjust: return v = s.tsc_adjust, has(Isa::tsc_adjust);
+    case msr::BiosSign: return v = u64{1} << 32, p6;
+    case msr::PlatformInfo: return v = 10u << 8, has(Isa::tsc_deadline);   // base frequency in units of 100 MHz
     case msr::MtrrCap: return v = kMtrrPairs | 1u << 8 | 1u << 10, has(Isa::mtrr);   // fixed ranges and write combining
     case msr::SysenterCs: return v = s.sysenter_cs, has(Isa::sep);
     case msr::SysenterEsp: return v = s.sysenter_esp, has(Isa::sep);
     case msr::SysenterEip: return v = s.sysenter_eip, has(Isa::sep);
     case msr::McgCap:
     case msr::McgStatus: return has(Isa::mca);
-    case msr::MiscEnable: return v = s.misc_enable, true;
-    case msr::DebugCtl: return true;
+    case msr::MiscEnable: return v = s.misc_enable | 0x1800, has(Isa::long_mode);   // neither branch trace store nor PEBS
+    case msr::DebugCtl: return p6;
     case msr::Pat: return v = s.pat, has(Isa::pat);
     case msr::MtrrDef: return v = s.mtrr_def, has(Isa::mtrr);
     case msr::TscDeadline: return v = s.cpu->apic().tsc_deadline(), has(Isa::tsc_deadline);
@@ -91,6 +92,15 @@ bool write_efer(CpuState& s, u64 v) {
     const u64 changed = v ^ s.efer;
     s.efer = (v & ~efer::LMA) | (s.efer & efer::LMA);
     if (changed & efer::NXE) tlb_flush_all(s);
+    return true;
+}
+
+// Fast strings, the automatic thermal control that there is not, MONITOR (without effect), and the limit of CPUID. XD disable
+// is refused: no execution is prevented by pages already marked.
+bool write_misc_enable(CpuState& s, u64 v) {
+    constexpr u64 Writable = 1u | 1u << 3 | 1u << 16 | 1u << 18 | 1u << 22 | 1u << 23, ReadOnly = 1u << 7 | 1u << 11 | 1u << 12;
+    if (v & ~(Writable | ReadOnly)) return false;
+    s.misc_enable = v & Writable;
     return true;
 }
 
@@ -140,7 +150,7 @@ bool write(CpuState& s, u32 n, u64 v) {
     case msr::SysenterCs: return s.sysenter_cs = v & 0xffffffff, true;
     case msr::SysenterEsp: return set_canonical(s.sysenter_esp, v);
     case msr::SysenterEip: return set_canonical(s.sysenter_eip, v);
-    case msr::MiscEnable: return s.misc_enable = v, true;
+    case msr::MiscEnable: return write_misc_enable(s, v);
     case msr::Pat: return all_types(v, true) && (s.pat = v, true);
     case msr::MtrrDef: return !(v & ~u64{0xcff}) && memory_type(v & 0xff, false) && (s.mtrr_def = v, true);
     case msr::TscDeadline: return s.cpu->sync_clock(), s.cpu->apic().set_tsc_deadline(v), true;
@@ -148,7 +158,7 @@ bool write(CpuState& s, u32 n, u64 v) {
     case msr::Star: return s.star = v, true;
     case msr::LStar: return set_canonical(s.lstar, v);
     case msr::CStar: return set_canonical(s.cstar, v);
-    case msr::SfMask: return s.sfmask = v & 0xffffffff, true;
+    case msr::SfMask: return !(v >> 32) && (s.sfmask = v, true);
     case msr::FsBase: return write_base(s, FS, v);
     case msr::GsBase: return write_base(s, GS, v);
     case msr::KernelGsBase: return set_canonical(s.kernel_gs_base, v);
