@@ -3,9 +3,11 @@
 #include <cstddef>
 
 #include "jit/x64/x64.h"
+#include "support/log.h"
 
 namespace calque::jit::x64 {
 namespace {
+Log logger{"x64"};
 using EmitFn = void (*)(X64&, const Inst&);
 constexpr EmitFn kEmit[static_cast<size_t>(Op::count)] = {
 #define OP(name, result, args, effects) emit_##name,
@@ -61,6 +63,11 @@ bool X64::emit_block(const TranslateRequest& request, Translation& out) {
     code_holder_.reset();
     code_holder_.init(env, reinterpret_cast<u64>(arena_.rx) + start_);
     code_holder_.setErrorHandler(&errors);
+    asmjit::FileLogger listing{stderr};
+    if (logger.on(LogLevel::trace)) {
+        logger.trace("%s", print(*block_).c_str());
+        code_holder_.setLogger(&listing);
+    }
     asmjit::CodeBuffer& buffer = code_holder_.textSection()->buffer();
     buffer._data = arena_.rw + start_;
     buffer._capacity = arena_.size - start_;
