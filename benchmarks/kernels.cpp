@@ -230,7 +230,7 @@ struct Machine {
 
     bool run(u64 (*kernel)(), u64& result, u64& insns) {
         CpuState& s = cpu->state();
-        u64* sp = reinterpret_cast<u64*>(stack + sizeof stack - 64);
+        u64* sp = reinterpret_cast<u64*>(stack + sizeof stack - 56);
         *sp = reinterpret_cast<u64>(halt);
         s.gpr[RSP] = reinterpret_cast<u64>(sp);
         s.x.rip = reinterpret_cast<u64>(kernel);
