@@ -1,0 +1,142 @@
+; A 64 KiB BIOS for tests. The build chooses what it does with -DTEST_name.
+bits 16
+org 0
+%macro CMOS_OFF 0
+        mov     al, 0xff
+        out     0x21, al
+        out     0xa1, al
+%endmacro
+
+start:  cli
+        xor     ax, ax
+        mov     ds, ax
+        mov     ss, ax
+        mov     sp, 0x7000
+
+%ifdef TEST_exit                        ; says hello and ends with a value
+        mov     si, text
+.next:  mov     al, [cs:si]
+        inc     si
+        test    al, al
+        jz      .done
+        out     0xe9, al
+        jmp     .next
+.done:  mov     al, 0x21
+        out     0xf4, al
+        hlt
+text:   db      'hello', 0
+%endif
+
+%ifdef TEST_halt
+        hlt
+        jmp     $
+%endif
+
+%ifdef TEST_triple
+        lidt    [cs:empty]
+        int3
+empty:  dw      0
+        dd      0
+%endif
+
+%ifdef TEST_reboot                      ; counts its starts in RAM; the third one ends it
+        inc     word [0x500]
+        cmp     word [0x500], 3
+        je      .done
+        mov     al, 2
+        mov     dx, 0xcf9
+        out     dx, al
+        mov     al, 6
+        out     dx, al
+        jmp     $
+.done:  mov     al, 7
+        out     0xf4, al
+        hlt
+%endif
+
+%ifdef TEST_off                         ; through the power management function, as ACPI does
+        mov     dx, 0xcf8
+        mov     eax, 0x80000b40
+        out     dx, eax
+        mov     dx, 0xcfc
+        mov     eax, 0x601
+        out     dx, eax
+        mov     dx, 0xcf8
+        mov     eax, 0x80000b80
+        out     dx, eax
+        mov     dx, 0xcfc
+        mov     al, 1
+        out     dx, al
+        mov     dx, 0x604
+        mov     ax, 0x2000
+        out     dx, ax
+        hlt
+%endif
+
+%ifdef TEST_busy                        ; arithmetic for ever
+        mov     eax, 1
+        mov     edi, 0x1000
+.loop:  imul    eax, eax, 1664525
+        add     eax, 1013904223
+        mov     [edi], eax
+        add     edi, 4
+        and     edi, 0xffff
+        or      edi, 0x1000
+        jmp     .loop
+%endif
+
+%ifdef TEST_ticks                       ; 1000 timer interrupts a second; the main program sleeps between them
+        CMOS_OFF
+        mov     ecx, 0x1b               ; no local APIC: its LINT0 is masked after reset
+        mov     eax, 0xfee00100
+        xor     edx, edx
+        wrmsr
+        mov     word [8 * 4], tick
+        mov     [8 * 4 + 2], cs
+        mov     al, 0x11
+        out     0x20, al
+        mov     al, 8
+        out     0x21, al
+        mov     al, 4
+        out     0x21, al
+        mov     al, 1
+        out     0x21, al
+        mov     al, 0xfe
+        out     0x21, al
+        mov     al, 0x34
+        out     0x43, al
+        mov     al, 1193 & 0xff
+        out     0x40, al
+        mov     al, 1193 >> 8
+        out     0x40, al
+        mov     dword [0x500], 0
+.wait:  sti
+        hlt
+        jmp     .wait
+tick:   inc     dword [0x500]
+        push    ax
+        mov     al, 0x20
+        out     0x20, al
+        pop     ax
+        iret
+%endif
+
+%ifdef TEST_echo                        ; sends back what the serial port receives, plus one
+        CMOS_OFF
+        mov     dx, 0x3fb
+        mov     al, 3
+        out     dx, al
+.loop:  mov     dx, 0x3fd
+        in      al, dx
+        test    al, 1
+        jz      .loop
+        mov     dx, 0x3f8
+        in      al, dx
+        inc     al
+        out     dx, al
+        jmp     .loop
+%endif
+
+        times   0xfff0 - ($ - $$) db 0x90
+        jmp     0xf000:start
+        times   0x10000 - ($ - $$) db 0
