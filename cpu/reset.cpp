@@ -80,6 +80,12 @@ void clamp(CpuState& s) {
     s.gdtr.limit &= 0xffff, s.idtr.limit &= 0xffff;
 }
 
+/// RF and interrupt shadows hold at one instruction only. What is left of older ones depends on how the run was cut into slices.
+void forget_past(CpuState& s, u64 count) {
+    if (s.rf_at != count) s.eflags_system &= ~eflags::RF, s.rf_at = 0;
+    if (s.shadow_at != count) s.shadow = 0, s.shadow_at = 0;
+}
+
 void serialise(StateIO& io, CpuState& s) {
     io(s.x.rip, s.gpr, s.flags, s.df, s.mxcsr);
     serialise(io, s.fpu);
@@ -117,6 +123,7 @@ void Cpu::save_state(StateIO& io) {
     io.version(1);
     u64 count = icount();
     io(count);
+    if (!io.loading()) forget_past(s_, count);
     serialise(io, s_);
     apic_->state(io);
     pins_state(io);
