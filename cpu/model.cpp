@@ -152,7 +152,7 @@ CpuidLeaf extended(const CpuModel& m, u32 leaf) {
 CpuidLeaf basic(const CpuState& s, const CpuModel& m, u32 leaf, u32 sub) {
     switch (leaf) {
     case 1: return leaf_1(s, m);
-    case 2: return {0x00000001, 0, 0, 0x007b302c};   // 32 KiB L1s, 512 KiB L2
+    case 2: return {0x4fba5901, 0x000000c0, 0, 0x007b302c};   // TLBs as an Atom has them; 32 KiB L1s, 512 KiB L2
     case 4: return leaf_4(sub);
     case 5: return m.has(Isa::monitor) ? CpuidLeaf{64, 64, 3, 0x10} : CpuidLeaf{};
     case 6: return {word(m, ThermalEax), 0, 0, 0};

@@ -122,7 +122,7 @@ TEST_CASE("CPUID: old processors have old leaves") {
     Guest p3 = guest("pentium3");
     CHECK((leaf(p3, 1).edx & 1u << 25) != 0);
     CHECK((leaf(p3, 1).edx & 1u << 26) == 0);
-    CHECK(leaf(p3, 2).eax == 1);
+    CHECK((leaf(p3, 2).eax & 0xff) == 1);
 }
 
 TEST_CASE("CPUID as an instruction; a missing feature has no instructions") {
