@@ -1,5 +1,6 @@
 // State after RESET and INIT (SDM vol. 3A, "IA-32 and Intel 64 Processor States Following Power-up, Reset, or INIT"), and saving it.
 #include "cpu/apic.h"
+#include "cpu/decode.h"
 #include "cpu/model.h"
 #include "cpu/system.h"
 #include "support/state_io.h"
@@ -40,7 +41,7 @@ void reset_msrs(CpuState& s) {
     for (u64& m : s.mtrr_phys) m = 0;
     for (u64& m : s.mtrr_fixed) m = 0;
     s.misc_enable = 1;
-    s.apic_base = 0xfee00900;
+    s.apic_base = s.cpu->has_feature(Isa::apic) ? 0xfee00900 : 0;   // without an APIC, INTR goes straight to the core
     s.smbase = 0x30000;
     s.xcr0 = 1;
     s.tsc_adjust = 0;
@@ -78,6 +79,8 @@ void clamp(CpuState& s) {
     s.fpu.top_tags &= 0xff07;
     s.mxcsr &= 0xffff;
     s.gdtr.limit &= 0xffff, s.idtr.limit &= 0xffff;
+    if (!s.cpu->has_feature(Isa::apic)) s.apic_base = 0;
+    if (!s.cpu->has_feature(Isa::x2apic) || !(s.apic_base & 0x800)) s.apic_base &= ~u64{0x400};
 }
 
 /// RF and interrupt shadows hold at one instruction only. What is left of older ones depends on how the run was cut into slices.

@@ -212,6 +212,18 @@ TEST_CASE("APIC: LINT0 passes the 8259A's interrupt, or is a source of its own")
     CHECK(r.apic().passes_intr());   // globally disabled: LINT0 is INTR
 }
 
+TEST_CASE("a processor without APIC takes its interrupts from the pins") {
+    for (const char* model : {"486", "pentium", "default,-apic,-x2apic,-tsc-deadline"}) {
+        CAPTURE(model);
+        Guest g{Engine::interp, Mode::protected32, "90 90 F4", model};
+        CHECK(g.cpu->local_apic_base() == ~u64{0});
+        g.set_flags(eflags::IF | 2);
+        g.cpu->intr().raise();
+        g.run(50);
+        CHECK(g.vector() == 0x20);
+    }
+}
+
 TEST_CASE("APIC timer: one-shot") {
     Rig r;
     r.enable();
