@@ -169,6 +169,14 @@ bool logic_clears_af() {
     return !((flags | other) & 0x10);
 }
 
+/// Whether shifts set AF, as the IR's do.
+bool shift_sets_af() {
+    u64 flags = 0, other = 0;
+    asm volatile("movl $16, %%eax\n\taddl $1, %%eax\n\tshll $1, %%eax\n\tpushfq\n\tpop %0" : "=r"(flags) : : "rax", "cc", "memory");
+    asm volatile("movl $16, %%eax\n\taddl $1, %%eax\n\tsarb $1, %%al\n\tpushfq\n\tpop %0" : "=r"(other) : : "rax", "cc", "memory");
+    return flags & other & 0x10;
+}
+
 using EnterFn = u32 (*)(void* state, const u8* code);
 }  // namespace
 
@@ -179,6 +187,7 @@ HostCpu HostCpu::detect() {
     c.avx = f.has(F::kAVX), c.bmi2 = f.has(F::kBMI2), c.lzcnt = f.has(F::kLZCNT), c.tzcnt = f.has(F::kBMI), c.popcnt = f.has(F::kPOPCNT);
     c.sse41 = f.has(F::kSSE4_1), c.ssse3 = f.has(F::kSSSE3);
     c.logic_clears_af = x64::logic_clears_af();
+    c.shift_sets_af = x64::shift_sets_af();
     return c;
 }
 

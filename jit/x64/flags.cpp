@@ -70,9 +70,9 @@ void X64::holds_cond(Ref r, CC cc) {
     in_flags_.push_back(r);
 }
 
-/// Packs EFLAGS into AX. EFLAGS keep their meaning unless AF must be cleared; then every value that was in them gets a register.
+/// Packs EFLAGS into AX. EFLAGS keep their meaning unless AF must be corrected; then every value that was in them gets a register.
 void X64::pack_flags() {
-    const bool fix = flag_kind_ == FlagKind::af_wrong;
+    const bool set = flag_kind_ == FlagKind::af_missing, fix = set || flag_kind_ == FlagKind::af_wrong;
     if (fix) {
         const auto wanted = in_flags_;
         for (Ref r : wanted) {
@@ -83,7 +83,8 @@ void X64::pack_flags() {
     as.lahf();
     as.seto(x86::al);
     if (!fix) return;
-    as.and_(x86::eax, Imm(0xffff & ~fl::AF));
+    if (set) as.or_(x86::eax, Imm(fl::AF));
+    else as.and_(x86::eax, Imm(0xffff & ~fl::AF));
     for (Ref r : in_flags_) {
         value(r).at = At::nowhere;
         if (value(r).last_use < now_) continue;
@@ -201,7 +202,7 @@ static void flags_of_shift(X64& e, const Inst& i, InstId op) {
         const Reg t = e.use_scratch(i.a);
         if (n > 1) e.as.emit(op, gp(t, size), Imm(n - 1));
         e.as.emit(op, gp(t, size), Imm(1));
-        e.holds_flags(e.index_of(i), FlagKind::af_wrong);
+        e.holds_flags(e.index_of(i), e.shift_kind());
         return;
     }
     // Packed at once, since a count of zero needs its own OF.
@@ -235,7 +236,7 @@ static void flags_of_shift(X64& e, const Inst& i, InstId op) {
         else e.as.mov(x86::al, 0);
     }
     e.as.bind(done);
-    e.as.and_(x86::eax, Imm(0xffff & ~fl::AF));
+    e.as.or_(x86::eax, Imm(fl::AF));
     e.define(i, rax, false);
 }
 void emit_flags_shl(X64& e, const Inst& i) { flags_of_shift(e, i, Inst_::kIdShl); }

@@ -180,7 +180,7 @@ static void shift(X64& e, const Inst& i, InstId op, InstId bmi) {
             e.as.mov(r32(d), r32(d));
         }
         e.define(i, d, size >= 4 || (op == Inst_::kIdShr && !flags));
-        if (flags) e.bear_partners(self, FlagKind::af_wrong);
+        if (flags) e.bear_partners(self, e.shift_kind());
         return;
     }
     if (bmi && e.cpu.bmi2 && e.sw.bmi) {

@@ -57,7 +57,7 @@ struct Switches {
          avx = true, bmi = true;
 };
 struct HostCpu {
-    bool avx = false, bmi2 = false, lzcnt = false, tzcnt = false, popcnt = false, sse41 = false, ssse3 = false, logic_clears_af = false;
+    bool avx = false, bmi2 = false, lzcnt = false, tzcnt = false, popcnt = false, sse41 = false, ssse3 = false, logic_clears_af = false, shift_sets_af = false;
     static HostCpu detect();
 };
 
@@ -77,7 +77,7 @@ struct Thunks {
 };
 
 /// What EFLAGS hold beyond the host's own meaning.
-enum class FlagKind : u8 { none, exact, af_wrong };
+enum class FlagKind : u8 { none, exact, af_wrong, af_missing };  // AF must become 0, 1
 
 struct Address {
     Reg base = kNoReg, index = kNoReg;
@@ -153,6 +153,7 @@ public:
     void materialise(Ref r);
     /// After op `k` has set EFLAGS: defines the flags and comparisons that come with it.
     void bear_partners(Ref k, FlagKind);
+    FlagKind shift_kind() const { return cpu.shift_sets_af ? FlagKind::exact : FlagKind::af_missing; }
     FlagKind logic_kind() const { return cpu.logic_clears_af ? FlagKind::exact : FlagKind::af_wrong; }
     void pack_flags();
     bool has_partners(Ref k) { return value(k).next_partner != 0; }

@@ -122,12 +122,12 @@ TEST_CASE("flags") {
     CHECK(run(Op::flags_sbb, I8, 0, 0xff, 1, 0, 0, I8, I8, I8) == (One | CF | AF | ZF | PF));
     CHECK(run(Op::flags_logic, I16, 0x8000) == (One | SF | PF));
     CHECK(run(Op::flags_logic, I8, 0) == (One | ZF | PF));
-    CHECK(shift(Op::flags_shl, I8, 0x80, 1) == (One | CF | OF | ZF | PF));
-    CHECK(shift(Op::flags_shl, I8, 0xc0, 1) == (One | CF | SF));
-    CHECK(shift(Op::flags_shl, I8, 1, 0) == One);
-    CHECK(shift(Op::flags_shr, I8, 0x81, 1) == (One | CF | OF));
-    CHECK(shift(Op::flags_shr, I8, 0x02, 1) == One);
-    CHECK(shift(Op::flags_sar, I8, 0x81, 1) == (One | CF | SF | PF));
+    CHECK(shift(Op::flags_shl, I8, 0x80, 1) == (One | AF | CF | OF | ZF | PF));
+    CHECK(shift(Op::flags_shl, I8, 0xc0, 1) == (One | AF | CF | SF));
+    CHECK(shift(Op::flags_shl, I8, 1, 0) == (One | AF));
+    CHECK(shift(Op::flags_shr, I8, 0x81, 1) == (One | AF | CF | OF));
+    CHECK(shift(Op::flags_shr, I8, 0x02, 1) == (One | AF));
+    CHECK(shift(Op::flags_sar, I8, 0x81, 1) == (One | AF | CF | SF | PF));
     CHECK(run(Op::flag_merge, I16, One | CF, One | ZF, 0, 0, ZF) == (One | CF | ZF));
     const auto cond = [](Cond c, u64 f) { return run(Op::cond, I8, f, 0, 0, static_cast<u8>(c), 0, I16); };
     CHECK(cond(Cond::o, One | OF) == 1);
