@@ -10,10 +10,11 @@ u16 szp_flags(u8 v) {
 }
 bool flag(const CpuState& s, u16 f) { return s.flags & f; }
 
+// OF is undefined after DAA and DAS: here that of the correction, as on AMD's Zen.
 u8 decimal_add(CpuState& s, u8 al) {
     const bool low = (al & 15) > 9 || flag(s, jit::fl::AF), high = al > 0x99 || flag(s, jit::fl::CF);
     const u8 r = static_cast<u8>(al + (low ? 6 : 0) + (high ? 0x60 : 0));
-    s.flags = static_cast<u16>(szp_flags(r) | (low ? jit::fl::AF : 0) | (high ? jit::fl::CF : 0));
+    s.flags = static_cast<u16>(szp_flags(r) | (low ? jit::fl::AF : 0) | (high ? jit::fl::CF : 0) | (~al & r & 0x80 ? jit::fl::OF : 0));
     return r;
 }
 
@@ -21,17 +22,19 @@ u8 decimal_sub(CpuState& s, u8 al) {
     const bool low = (al & 15) > 9 || flag(s, jit::fl::AF), high = al > 0x99 || flag(s, jit::fl::CF);
     const bool borrow = low && al < 6;
     const u8 r = static_cast<u8>(al - (low ? 6 : 0) - (high ? 0x60 : 0));
-    s.flags = static_cast<u16>(szp_flags(r) | (low ? jit::fl::AF : 0) | (high || borrow ? jit::fl::CF : 0));
+    s.flags = static_cast<u16>(szp_flags(r) | (low ? jit::fl::AF : 0) | (high || borrow ? jit::fl::CF : 0) | (al & ~r & 0x80 ? jit::fl::OF : 0));
     return r;
 }
 
-/// AAA and AAS. SF, ZF, PF and OF are undefined: here those of AL, as current Intel processors give, OF clear.
+/// AAA and AAS. SF, ZF, PF and OF are undefined: here those of the 16-bit correction, as on AMD's Zen.
 u16 ascii_adjust(CpuState& s, u16 ax, int sign) {
     const bool adjust = (ax & 15) > 9 || flag(s, jit::fl::AF);
+    const u16 before = ax;
     if (adjust) ax = static_cast<u16>(ax + sign * 0x106);
-    ax &= 0xff0f;
-    s.flags = static_cast<u16>(szp_flags(static_cast<u8>(ax)) | (adjust ? jit::fl::AF | jit::fl::CF : 0));
-    return ax;
+    const bool overflow = (sign > 0 ? ~before & ax : before & ~ax) & 0x8000;
+    s.flags = static_cast<u16>(jit::fl::One | (ax ? 0 : jit::fl::ZF) | (ax & 0x8000 ? jit::fl::SF : 0) | (szp_flags(static_cast<u8>(ax)) & jit::fl::PF) |
+                               (overflow ? jit::fl::OF : 0) | (adjust ? jit::fl::AF | jit::fl::CF : 0));
+    return ax & 0xff0f;
 }
 }  // namespace
 
@@ -86,6 +89,16 @@ u64 helper_cmpxchg16b(CpuState& s, u64 at, u64, u64) {
     return 0;
 }
 
+u64 helper_arpl(CpuState& s, u64 at, u64 rpl, u64 seg) {
+    u16 selector;
+    if (!read_linear(s, at, selector)) return 0;
+    const bool raise_it = (selector & 3) < rpl;
+    if (raise_it && !s.seg[seg].writable()) return fault(s, vec::GP, 0);
+    if (raise_it && !write_linear_value(s, at, static_cast<u16>((selector & ~3u) | rpl))) return 0;
+    s.flags = static_cast<u16>((s.flags & ~jit::fl::ZF) | (raise_it ? jit::fl::ZF : 0));
+    return 0;
+}
+
 // ENTER with a nesting level (SDM vol. 2A): pushes RBP, copies level - 1 frame pointers, pushes the new one.
 u64 helper_enter(CpuState& s, u64 a, u64 operand, u64) {
     const unsigned size = static_cast<unsigned>(operand), level = a >> 16 & 31;
@@ -105,6 +118,7 @@ u64 helper_enter(CpuState& s, u64 a, u64 operand, u64) {
     // The manual checks that the allocated space's end could be written.
     Stack probe = st;
     if (!in_segment(s, s.seg[SS], probe.sp, size, true) && st.width != 8) return fault(s, vec::SS, 0);
+    if (!probe_linear(s, st.width == 8 ? probe.sp : (s.seg[SS].base + probe.sp) & 0xffffffff, size, true)) return 0;
     st.commit();
     u64& bp = s.gpr[RBP];
     bp = size == 8 ? frame : size == 4 ? frame & 0xffffffff : (bp & ~u64{0xffff}) | (frame & 0xffff);

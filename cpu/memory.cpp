@@ -33,6 +33,13 @@ bool find_pieces(CpuState& s, u64 address, unsigned size, Access access, unsigne
         s.exception.noncanonical = true;
         return false;
     }
+    // Beyond a flat segment's limit; translated code does not check those (SDM vol. 3A, "Limit Checking").
+    constexpr u32 Flat = mode::FlatDs | mode::FlatEs | mode::FlatSs;
+    if (!s.code64() && (s.x.mode.bits & Flat) == Flat && address + size - 1 > 0xffffffff) {
+        raise(s, vec::GP, 0);
+        s.exception.noncanonical = true;   // #SS where the stack segment was used
+        return false;
+    }
     while (size) {
         Piece& p = out.piece[out.count++];
         u32 error;

@@ -268,7 +268,9 @@ u64 helper_rep_cmps(CpuState& s, u64 what, u64 rip, u64 next) {
             op.charge(done);
         } else {
             op.charge(1);
-            if (!op.read(RSI, op.source, a) || !op.read(RDI, ES, b)) return 0;
+            // When both fault, Zen reports the second operand's, as in the unrepeated form, but the first's for REPE CMPSB.
+            if (op.size == 1 && op.rep == RepEqual && !op.read(RSI, op.source, a)) return 0;
+            if (!op.read(RDI, ES, b) || !op.read(RSI, op.source, a)) return 0;
             stop = ends(op.rep, a, b);
             done = 1;
         }

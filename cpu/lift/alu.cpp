@@ -103,16 +103,26 @@ void lift_xadd(Lifter& l, const Insn& in) {
 }
 
 void lift_cmpxchg(Lifter& l, const Insn& in) {
-    const unsigned size = in.op[0].size;
-    const Val src = l.read(in.op[1]), acc = l.gpr(RAX, size), rax = l.gpr64(RAX);
-    Val equal;
-    // The destination is written even when the comparison fails (SDM vol. 2, CMPXCHG).
-    const auto [old, now] = l.rmw(in.op[0], [&](Val x) {
-        equal = l.ir.icmp(Cmp::eq, acc, x);
-        return l.ir.select(equal, src, x);
-    });
+    const Operand& o = in.op[0];
+    const unsigned size = o.size;
+    const Val src = l.read(in.op[1]), acc = l.gpr(RAX, size);
+    Val equal, old;
+    if (o.kind == Operand::gpr && size == 4) {
+        // A register that is not written keeps its upper half.
+        const Val whole = l.gpr64(o.reg);
+        old = l.ir.trunc(whole, Type::I32);
+        equal = l.ir.icmp(Cmp::eq, acc, old);
+        l.ir.set(static_cast<u8>(slot::gpr + o.reg), l.ir.select(equal, l.ir.zext(src, Type::I64), whole));
+    } else {
+        // Memory is written even when the comparison fails (SDM vol. 2, CMPXCHG).
+        old = l.rmw(o, [&](Val x) {
+            equal = l.ir.icmp(Cmp::eq, acc, x);
+            return l.ir.select(equal, src, x);
+        }).first;
+    }
+    const Val rax = l.gpr64(RAX);  // after the write, which may have been to AH
     const Val loaded = size >= 4 ? l.ir.zext(old, Type::I64) : l.ir.insert(rax, old, 0);
-    const bool rax_is_destination = in.op[0].kind == Operand::gpr && in.op[0].reg == RAX;
+    const bool rax_is_destination = o.kind == Operand::gpr && o.reg == RAX;
     if (!rax_is_destination) l.ir.set(slot::gpr + RAX, l.ir.select(equal, rax, loaded));
     l.set_flags(l.ir.flags(Op::flags_sub, acc, old));
 }

@@ -51,7 +51,8 @@ void bit_op(Lifter& l, const Insn& in, BitOp op) {
     l.set_flag(fl::CF, l.ir.trunc(l.ir.and_(l.ir.shr(old, index), u64{1}), Type::I8));
 }
 
-/// A zero source leaves the destination alone and sets ZF; the other flags are undefined and stay.
+/// A zero source leaves the destination alone and sets ZF. The other flags are undefined; on Zen PF follows the index and the rest
+/// become 0.
 void scan(Lifter& l, const Insn& in, bool forward) {
     const Val src = l.read(in.op[1]), zero = l.ir.icmp(Cmp::eq, src, u64{0});
     const unsigned w = in.op[1].size * 8u;
@@ -60,16 +61,17 @@ void scan(Lifter& l, const Insn& in, bool forward) {
     const Val old = l.gpr64(reg);
     const Val now = in.op[0].size >= 4 ? l.ir.zext(found, Type::I64) : l.ir.insert(old, found, 0);
     l.ir.set(static_cast<u8>(slot::gpr + reg), l.ir.select(zero, old, now));
-    l.set_flag(fl::ZF, zero);
+    const Val parity = l.ir.select(zero, l.ir.constant(src.type, 0), found);
+    l.set_flags(l.ir.flag_merge(l.ir.flags_logic(parity), l.ir.shl(l.ir.zext(zero, Type::I16), 14u), fl::ZF));
 }
 
-/// LZCNT and TZCNT: CF tells a zero source, ZF a zero result; the others are undefined and become 0.
+/// LZCNT and TZCNT: CF tells a zero source, ZF a zero result. The others are undefined; on Zen OF stays and the rest become 0.
 void count_zeros(Lifter& l, const Insn& in, Op op) {
     const Val src = l.read(in.op[1]), n = l.ir.unary(op, src);
     l.write(in.op[0], n);
     const Val cf = l.ir.shl(l.ir.zext(l.ir.icmp(Cmp::eq, src, u64{0}), Type::I16), 8u);
     const Val zf = l.ir.shl(l.ir.zext(l.ir.icmp(Cmp::eq, n, u64{0}), Type::I16), 14u);
-    l.set_flags(l.ir.flag_merge(l.ir.constant(Type::I16, fl::One), l.ir.or_(cf, zf), fl::CF | fl::ZF));
+    l.set_flags(l.ir.or_(cf, zf), fl::All & ~fl::OF);
 }
 }  // namespace
 

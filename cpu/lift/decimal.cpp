@@ -24,8 +24,9 @@ void lift_aam(Lifter& l, const Insn& in) {
 void lift_aad(Lifter& l, const Insn& in) {
     const u64 base = in.op_count ? in.op[0].value & 0xff : 10;
     const Val ah = l.ir.extract(l.gpr64(RAX), 8, Type::I8), al = l.gpr(RAX, 1);
-    const Val sum = l.ir.add(al, l.ir.mul(ah, l.ir.constant(Type::I8, base)));
+    const Val tens = l.ir.mul(ah, l.ir.constant(Type::I8, base)), sum = l.ir.add(al, tens);
     l.set_gpr(RAX, l.ir.zext(sum, Type::I16));
-    l.set_flags(l.ir.flags_logic(sum));
+    // OF, AF and CF are undefined; they are those of the addition, as on AMD's Zen.
+    l.set_flags(l.ir.flags(jit::Op::flags_add, al, tens));
 }
 }  // namespace calque

@@ -126,9 +126,10 @@ void Lifter::end_with(Helper h, Val a, Val b) {
 }
 
 void Lifter::check_target(Val rip) {
-    // In 64-bit code a non-canonical target faults when it is fetched (AMD64 APM vol. 2, "Canonical Address Form"); elsewhere the
-    // flat code segment allows every 32-bit offset, and real mode's every 16-bit one.
-    if (code64() || has(mode::FlatCs)) return;
+    // SDM vol. 2, JMP, "64-Bit Mode Exceptions": the target must be canonical. Elsewhere the flat code segment allows every 32-bit
+    // offset, and real mode's every 16-bit one.
+    if (code64()) return ir.guard(ir.icmp(Cmp::eq, ir.sar(ir.shl(rip, 16u), 16u), rip), jit::fault_code(13, 0));
+    if (has(mode::FlatCs)) return;
     if (!has(mode::Protected) && in_->op_size == 2) return;
     ir.guard(ir.icmp(Cmp::ult, rip, ir.get(slot::code_end, Type::I64)), jit::fault_code(13, 0));
 }

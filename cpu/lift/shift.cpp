@@ -1,5 +1,6 @@
 // Shifts and rotates (SDM vol. 2, SAL/SAR/SHL/SHR, RCL/RCR/ROL/ROR, SHLD, SHRD). Counts are cut to 5 bits (6 for 64-bit operands);
-// a count of zero changes no flag. OF is defined for a count of 1 only; it is computed by the same formula for every count.
+// a count of zero changes no flag. OF is defined for a count of 1 only; it is computed by the same formula for every count. AF is
+// undefined; it becomes 1. Both as AMD's Zen does it.
 #include "cpu/lift/lifter.h"
 
 namespace calque {
@@ -38,6 +39,8 @@ Val pack(Lifter& l, Val flags, Val cf, Val of) {
     return l.ir.flag_merge(flags, placed, fl::CF | fl::OF);
 }
 
+Val with_af(Lifter& l, Val flags) { return l.ir.or_(flags, u64{fl::AF}); }
+
 /// 8- and 16-bit operands are shifted in 32 bits, where every masked count is below the width.
 Val narrow_shift(Lifter& l, Op op, Val x, const Count& c, Val& cf) {
     const unsigned w = jit::bits(x.type);
@@ -66,7 +69,7 @@ void shift(Lifter& l, const Insn& in, Op op, Op flags_op) {
     const Val of = op == Op::shl   ? l.ir.xor_(msb(l, now), cf)
                    : op == Op::shr ? l.ir.xor_(msb(l, now), bit(l, now, jit::bits(now.type) - 2))
                                    : l.ir.constant(Type::I8, 0);
-    set_flags_if_shifted(l, c, pack(l, l.ir.flags_logic(now), cf, of));
+    set_flags_if_shifted(l, c, pack(l, with_af(l, l.ir.flags_logic(now)), cf, of));
 }
 
 void rotate(Lifter& l, const Insn& in, bool left) {
@@ -123,8 +126,8 @@ void rotate_carry(Lifter& l, const Insn& in, bool left) {
     set_flags_if_shifted(l, c, pack(l, l.flags(), cf, of), fl::CF | fl::OF);
 }
 
-/// SHLD and SHRD. 16-bit operands take counts up to 31: above 16 the result is undefined; it is that of the 48-bit string
-/// destination:source:destination (SHRD: the other way round), as silicon does.
+/// SHLD and SHRD. 16-bit operands take counts up to 31: above 16 result and flags are undefined. As on Zen, the result is that of
+/// the 48-bit string destination:source:source (SHRD: the other way round), and CF is 0.
 void shift_double(Lifter& l, const Insn& in, bool left) {
     const unsigned w = in.op[0].size * 8u;
     const Count c = read_count(l, in.op[2], in.op[0].size);
@@ -133,19 +136,20 @@ void shift_double(Lifter& l, const Insn& in, bool left) {
         l.rmw(in.op[0], [&](Val x) { return x; });
         return;
     }
-    Val cf;
+    Val cf, of;
     const auto [old, now] = l.rmw(in.op[0], [&](Val x) {
         if (w == 16) {
             const auto at = [&](Val v, unsigned n) { return l.ir.shl(l.ir.zext(v, Type::I64), n); };
-            const Val all = l.ir.or_(l.ir.or_(at(x, 32), at(src, 16)), at(x, 0));
+            // CF and, for SHLD, OF are those of the destination alone being shifted.
+            const Val alone = left ? l.ir.shl(at(x, 0), c.v) : l.ir.shr(at(x, 1), c.v);
+            cf = bit(l, alone, left ? 16 : 0);
             if (left) {
-                const Val moved = l.ir.shl(all, c.v);
-                cf = bit(l, moved, 48);
-                return l.ir.trunc(l.ir.shr(moved, 32u), Type::I16);
+                of = l.ir.xor_(bit(l, alone, 15), cf);
+                const Val all = l.ir.or_(l.ir.or_(at(x, 32), at(src, 16)), at(src, 0));
+                return l.ir.trunc(l.ir.shr(l.ir.shl(all, c.v), 32u), Type::I16);
             }
-            const Val moved = l.ir.shr(l.ir.shl(all, 1u), c.v);
-            cf = bit(l, moved, 0);
-            return l.ir.trunc(l.ir.shr(moved, 1u), Type::I16);
+            const Val all = l.ir.or_(l.ir.or_(at(x, 0), at(src, 16)), at(src, 32));
+            return l.ir.trunc(l.ir.shr(all, c.v), Type::I16);
         }
         const Val rest = l.ir.and_(l.ir.sub(l.ir.constant(Type::I8, w), c.v), u64{w - 1});
         const Val before = l.ir.and_(l.ir.sub(c.v, u64{1}), u64{w - 1});
@@ -159,8 +163,8 @@ void shift_double(Lifter& l, const Insn& in, bool left) {
         }
         return c.constant ? moved : l.ir.select(l.ir.icmp(Cmp::eq, c.v, u64{0}), x, moved);
     });
-    const Val of = l.ir.xor_(msb(l, now), msb(l, old));
-    set_flags_if_shifted(l, c, pack(l, l.ir.flags_logic(now), cf, of));
+    if (!of) of = l.ir.xor_(msb(l, now), left ? cf : bit(l, now, w - 2));
+    set_flags_if_shifted(l, c, pack(l, with_af(l, l.ir.flags_logic(now)), cf, of));
 }
 }  // namespace
 

@@ -88,8 +88,11 @@ void lift_enter(Lifter& l, const Insn& in) {
         return;
     }
     const Val frame = l.ir.sub(l.gpr(RSP, l.stack_size()), u64{size});
+    const Val top = l.ir.zext(l.ir.sub(frame, allocation), Type::I64);
     l.ir.store(l.linear(SS, l.ir.zext(frame, Type::I64), size, true), l.gpr(RBP, size));
-    l.set_sp(l.ir.zext(l.ir.sub(frame, allocation), Type::I64));
+    // The final stack pointer is checked for writing (SDM vol. 2, ENTER); what has been pushed stays in memory.
+    if (allocation) l.ir.load(jit::int_type(size), l.linear(SS, top, size, true), true);
+    l.set_sp(top);
     l.set_gpr(RBP, l.ir.trunc(l.ir.zext(frame, Type::I64), jit::int_type(size)));
 }
 

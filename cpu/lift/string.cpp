@@ -32,8 +32,8 @@ void step(Lifter& l, const Insn& in, u8 reg, unsigned size) {
 void lift_movs(Lifter& l, const Insn& in) {
     if (in.rep || in.repne) return repeated(l, in, Helper::rep_movs, false);
     const unsigned size = element(in);
-    const Val from = at(l, in, RSI, in.seg, size, false), to = at(l, in, RDI, ES, size, true);
-    l.ir.store(to, l.ir.load(jit::int_type(size), from));
+    const Val v = l.ir.load(jit::int_type(size), at(l, in, RSI, in.seg, size, false));
+    l.ir.store(at(l, in, RDI, ES, size, true), v);
     step(l, in, RSI, size), step(l, in, RDI, size);
 }
 
@@ -56,7 +56,8 @@ void lift_cmps(Lifter& l, const Insn& in) {
     if (in.rep || in.repne) return repeated(l, in, Helper::rep_cmps, true);
     const unsigned size = element(in);
     const Type t = jit::int_type(size);
-    const Val a = l.ir.load(t, at(l, in, RSI, in.seg, size, false)), b = l.ir.load(t, at(l, in, RDI, ES, size, false));
+    // The second operand first: it is the one whose fault is reported when both have one.
+    const Val b = l.ir.load(t, at(l, in, RDI, ES, size, false)), a = l.ir.load(t, at(l, in, RSI, in.seg, size, false));
     step(l, in, RSI, size), step(l, in, RDI, size);
     l.set_flags(l.ir.flags(Op::flags_sub, a, b));
 }

@@ -132,11 +132,12 @@ void lift_verw(Lifter& l, const Insn& in) {
 void lift_arpl(Lifter& l, const Insn& in) {
     if (!segmentation(l)) return;
     const Val rpl = l.ir.and_(l.read(in.op[1]), u64{3});
-    Val lower;
-    l.rmw(in.op[0], [&](Val x) {
-        lower = l.ir.icmp(Cmp::ult, l.ir.and_(x, u64{3}), rpl);
-        return l.ir.select(lower, l.ir.or_(l.ir.and_(x, u64{0xfffc}), rpl), x);
-    });
+    if (in.op[0].is_mem()) {
+        l.call(Helper::arpl, Type::None, l.linear(in.op[0], 2, false), l.ir.zext(rpl, Type::I64), l.c64(in.op[0].seg));
+        return;
+    }
+    const Val old = l.read(in.op[0]), lower = l.ir.icmp(Cmp::ult, l.ir.and_(old, u64{3}), rpl);
+    l.write(in.op[0], l.ir.select(lower, l.ir.or_(l.ir.and_(old, u64{0xfffc}), rpl), old));
     l.set_flag(jit::fl::ZF, lower);
 }
 
