@@ -1,0 +1,164 @@
+#include "tests/silicon/compare.h"
+
+#include <Zydis/Zydis.h>
+
+#include <cstdio>
+#include <cstring>
+
+namespace calque::silicon {
+namespace {
+
+ZydisMachineMode machine(CodeMode m) {
+    return m == CodeMode::long64 ? ZYDIS_MACHINE_MODE_LONG_64 : m == CodeMode::prot16 ? ZYDIS_MACHINE_MODE_LEGACY_16 : ZYDIS_MACHINE_MODE_LEGACY_32;
+}
+ZydisStackWidth stack(CodeMode m) {
+    return m == CodeMode::long64 ? ZYDIS_STACK_WIDTH_64 : m == CodeMode::prot16 ? ZYDIS_STACK_WIDTH_16 : ZYDIS_STACK_WIDTH_32;
+}
+
+/// Flags that the manual leaves undefined after this instruction.
+u32 undefined_flags(const Case& c) {
+    ZydisDecoder d;
+    ZydisDecodedInstruction zi;
+    ZydisDecodedOperand zo[ZYDIS_MAX_OPERAND_COUNT];
+    ZydisDecoderInit(&d, machine(c.mode), stack(c.mode));
+    if (ZYAN_FAILED(ZydisDecoderDecodeFull(&d, c.bytes, c.length, &zi, zo))) return 0;
+    return zi.cpu_flags ? zi.cpu_flags->undefined : 0;
+}
+
+std::string disassemble(const Case& c) {
+    ZydisDecoder d;
+    ZydisDecodedInstruction zi;
+    ZydisDecodedOperand zo[ZYDIS_MAX_OPERAND_COUNT];
+    ZydisDecoderInit(&d, machine(c.mode), stack(c.mode));
+    ZydisFormatter f;
+    ZydisFormatterInit(&f, ZYDIS_FORMATTER_STYLE_INTEL);
+    char text[200] = "?";
+    const u64 rip = c.rip();
+    if (ZYAN_SUCCESS(ZydisDecoderDecodeFull(&d, c.bytes, c.length, &zi, zo)))
+        ZydisFormatterFormatInstruction(&f, &zi, zo, zi.operand_count_visible, text, sizeof text, rip, nullptr);
+    return text;
+}
+
+bool same_vector_state(const FxState& a, const FxState& b) {
+    if (a.fcw != b.fcw || a.fsw != b.fsw || a.ftw != b.ftw || a.mxcsr != b.mxcsr) return false;
+    for (unsigned i = 0; i < 8; ++i)
+        if (a.st[i].sig != b.st[i].sig || (a.st[i].se ^ b.st[i].se) & 0xffff) return false;
+    return std::memcmp(a.xmm, b.xmm, sizeof a.xmm) == 0;
+}
+
+bool same_memory(const Outcome& a, const Outcome& b) {
+    if (a.changed != b.changed) return false;
+    for (u32 i = 0; i < a.changed; ++i)
+        if (a.line[i].index != b.line[i].index || a.line[i].bytes != b.line[i].bytes) return false;
+    return true;
+}
+
+template <class... A>
+void put(std::string& s, const char* format, A... a) {
+    char line[256];
+    std::snprintf(line, sizeof line, format, a...);
+    s += line;
+}
+using ull = unsigned long long;
+
+constexpr const char* kNames[16] = {"rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15"};
+
+std::string flag_text(u32 f) {
+    std::string s;
+    const std::pair<u32, char> all[] = {{eflags::CF, 'c'}, {eflags::PF, 'p'}, {eflags::AF, 'a'}, {eflags::ZF, 'z'}, {eflags::SF, 's'}, {eflags::DF, 'd'}, {eflags::OF, 'o'}};
+    for (auto [bit, ch] : all) s += f & bit ? ch : '.';
+    return s;
+}
+
+void describe_memory(std::string& s, const Case& c, const Outcome& n, const Outcome& o) {
+    for (u32 line = 0; line < Line::count; ++line) {
+        const auto find = [&](const Outcome& x) -> const Line* {
+            for (u32 i = 0; i < x.changed; ++i)
+                if (x.line[i].index == line) return &x.line[i];
+            return nullptr;
+        };
+        const Line *a = find(n), *b = find(o);
+        if (!a && !b) continue;
+        if (a && b && a->bytes == b->bytes) continue;
+        for (u32 i = 0; i < Line::size; ++i) {
+            const int x = a ? a->bytes[i] : -1, y = b ? b->bytes[i] : -1;
+            if (x != y) put(s, "  mem %llx: native %02x ours %02x (-1: as before)\n", static_cast<ull>(where::data + line * Line::size + i), x, y);
+        }
+    }
+    (void)c;
+}
+
+void describe_vector(std::string& s, const Case& c, const Outcome& n, const Outcome& o) {
+    const auto control = [&](const char* name, unsigned start, unsigned a, unsigned b) {
+        if (a != b || start != a) put(s, "  %-5s %04x -> native %04x ours %04x%s\n", name, start, a, b, a != b ? "   <==" : "");
+    };
+    control("fcw", c.fx.fcw, n.fx.fcw, o.fx.fcw);
+    control("fsw", c.fx.fsw, n.fx.fsw, o.fx.fsw);
+    control("ftw", c.fx.ftw, n.fx.ftw, o.fx.ftw);
+    control("mxcsr", c.fx.mxcsr, n.fx.mxcsr, o.fx.mxcsr);
+    put(s, "  start fcw %04x fsw %04x ftw %02x mxcsr %04x\n", c.fx.fcw, c.fx.fsw, c.fx.ftw, c.fx.mxcsr);
+    for (unsigned i = 0; i < 8; ++i) {
+        const auto &x = c.fx.st[i], &a = n.fx.st[i], &b = o.fx.st[i];
+        const bool differ = a.sig != b.sig || (a.se ^ b.se) & 0xffff;
+        bool used = i < 2;
+        for (const auto& p : c.in.op) used |= p.kind == Operand::st && p.reg == i;
+        for (const auto& p : c.in.op) used |= p.kind == Operand::mmx;
+        if (differ || (used && c.in.opcode >= 0xd8))
+            put(s, "  st%u %04llx:%016llx -> native %04llx:%016llx ours %04llx:%016llx%s\n", i, static_cast<ull>(x.se), static_cast<ull>(x.sig), static_cast<ull>(a.se & 0xffff),
+                static_cast<ull>(a.sig), static_cast<ull>(b.se & 0xffff), static_cast<ull>(b.sig), differ ? "   <==" : "");
+    }
+    for (unsigned i = 0; i < 16; ++i) {
+        const auto &x = c.fx.xmm[i], &a = n.fx.xmm[i], &b = o.fx.xmm[i];
+        const bool differ = a.lo != b.lo || a.hi != b.hi;
+        bool used = false;
+        for (const auto& p : c.in.op) used |= p.kind == Operand::xmm && p.reg == i;
+        if (differ || used)
+            put(s, "  xmm%u %016llx%016llx -> native %016llx%016llx ours %016llx%016llx%s\n", i, static_cast<ull>(x.hi), static_cast<ull>(x.lo), static_cast<ull>(a.hi),
+                static_cast<ull>(a.lo), static_cast<ull>(b.hi), static_cast<ull>(b.lo), differ ? "   <==" : "");
+    }
+}
+}  // namespace
+
+Difference compare(const Case& c, const Outcome& n, const Outcome& o) {
+    Difference d;
+    // Of the kernel's addresses the kernel says that all are present.
+    const bool hidden = n.vector == 14 && n.cr2 >> 47;
+    // The run loop finds out which segment a non-canonical address was for; it does not run here.
+    const bool stack = n.vector == 12 && o.vector == 13 && flat(c.mode);
+    d.fault = (n.vector != o.vector && !stack) || n.cr2 != o.cr2 || (n.error != o.error && !hidden);
+    d.rip = n.rip != o.rip;
+    // POPA loads registers one by one, also before a fault.
+    const bool partial = n.vector != kNoFault && (c.in.mn == Mn::POPA || c.in.mn == Mn::POPAD);
+    d.registers = !partial && std::memcmp(n.gpr, o.gpr, sizeof n.gpr) != 0;
+    d.memory = !same_memory(n, o);
+    d.vector = c.vector && !same_vector_state(n.fx, o.fx);
+    d.flags = n.flags ^ o.flags;
+    if (d.flags && n.vector == kNoFault) {
+        const u32 undefined = undefined_flags(c);
+        d.undefined_flags = d.flags & undefined;
+        d.flags &= ~undefined;
+    }
+    return d;
+}
+
+std::string describe(const Case& c, const Outcome& n, const Outcome& o) {
+    std::string s;
+    put(s, "  %s:", disassemble(c).c_str());
+    for (unsigned i = 0; i < c.length; ++i) put(s, " %02x", c.bytes[i]);
+    put(s, "\n  fault native %d(%x, %llx) ours %d(%x, %llx)%s\n", n.vector == kNoFault ? -1 : n.vector, n.error, static_cast<ull>(n.cr2),
+        o.vector == kNoFault ? -1 : o.vector, o.error, static_cast<ull>(o.cr2), n.vector != o.vector || n.error != o.error || n.cr2 != o.cr2 ? "   <==" : "");
+    put(s, "  rip native %llx ours %llx%s\n", static_cast<ull>(n.rip), static_cast<ull>(o.rip), n.rip != o.rip ? "   <==" : "");
+    put(s, "  flags %s -> native %s ours %s%s\n", flag_text(c.flags).c_str(), flag_text(n.flags).c_str(), flag_text(o.flags).c_str(), n.flags != o.flags ? "   <==" : "");
+    for (unsigned i = 0; i < 16; ++i) {
+        bool used = c.in.op_count == 0 && (i == RSI || i == RDI || i == RCX);
+        for (const auto& p : c.in.op)
+            used |= (p.kind == Operand::gpr && p.reg == i) || (p.kind == Operand::gpr_high && p.reg == i) || (p.is_mem() && (p.base == static_cast<int>(i) || p.index == static_cast<int>(i)));
+        if (used || c.gpr[i] != n.gpr[i] || n.gpr[i] != o.gpr[i])
+            put(s, "  %-3s %016llx -> native %016llx ours %016llx%s\n", kNames[i], static_cast<ull>(c.gpr[i]), static_cast<ull>(n.gpr[i]), static_cast<ull>(o.gpr[i]),
+                n.gpr[i] != o.gpr[i] ? "   <==" : "");
+    }
+    describe_memory(s, c, n, o);
+    if (c.vector) describe_vector(s, c, n, o);
+    return s;
+}
+}  // namespace calque::silicon

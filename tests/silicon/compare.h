@@ -1,0 +1,16 @@
+// What differs between two outcomes, and how to say it.
+#pragma once
+#include "tests/silicon/case.h"
+
+namespace calque::silicon {
+
+struct Difference {
+    bool fault = false, registers = false, rip = false, memory = false, vector = false;
+    u32 flags = 0;             // defined ones
+    u32 undefined_flags = 0;   // those that the manual leaves undefined
+    bool any() const { return fault || registers || rip || memory || vector || flags; }
+};
+Difference compare(const Case&, const Outcome& native, const Outcome& ours);
+/// Disassembly, bytes, the registers that matter, and both outcomes where they differ from the start or from one another.
+std::string describe(const Case&, const Outcome& native, const Outcome& ours);
+}  // namespace calque::silicon

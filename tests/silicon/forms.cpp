@@ -1,0 +1,146 @@
+#include "tests/silicon/forms.h"
+
+#include <fstream>
+#include <map>
+#include <set>
+#include <sstream>
+
+namespace calque::silicon {
+namespace {
+
+const std::set<std::string> kNotHere = {
+    "SYSCALL", "SYSRET", "SYSENTER", "SYSEXIT", "RSM", "INT", "INT3", "INT1", "INTO", "IRET", "IRETD", "IRETQ", "HLT", "IN", "OUT", "INSB", "INSW",
+    "INSD", "OUTSB", "OUTSW", "OUTSD", "CPUID", "RDTSC", "RDTSCP", "RDPMC", "RDPID", "RDMSR", "WRMSR", "RDRAND", "RDSEED", "CLTS", "LMSW", "SMSW",
+    "INVD", "WBINVD", "INVLPG", "INVPCID", "LGDT", "LIDT", "SGDT", "SIDT", "LLDT", "LTR", "SLDT", "STR", "LAR", "LSL", "VERR", "VERW", "LDS", "LES",
+    "LFS", "LGS", "LSS", "SWAPGS", "RDFSBASE", "RDGSBASE", "WRFSBASE", "WRGSBASE", "XGETBV", "XSETBV", "MONITOR", "MWAIT", "CLI", "STI", "CLAC",
+    "STAC", "XSAVE", "XSAVEOPT", "XSAVEC", "XSAVES", "XRSTOR", "XRSTORS", "XSAVE64", "XSAVEOPT64", "XRSTOR64", "FXSAVE", "FXRSTOR", "FXSAVE64",
+    "FXRSTOR64",
+};
+
+u64 isa_bit(const char* name, const std::set<std::string>& cpu) {
+    static const std::map<std::string, std::pair<Isa, const char*>> table = {
+        {"base", {Isa::base, ""}}, {"cmov", {Isa::cmov, "cmov"}}, {"cx8", {Isa::cx8, "cx8"}}, {"fpu", {Isa::fpu, "fpu"}},
+        {"mmx", {Isa::mmx, "mmx"}}, {"fxsr", {Isa::fxsr, "fxsr"}}, {"sse", {Isa::sse, "sse"}}, {"sse2", {Isa::sse2, "sse2"}},
+        {"sse3", {Isa::sse3, "pni"}}, {"ssse3", {Isa::ssse3, "ssse3"}}, {"cx16", {Isa::cx16, "cx16"}},
+        {"clflush", {Isa::clflush, "clflush"}}, {"clflushopt", {Isa::clflushopt, "clflushopt"}}, {"long_mode", {Isa::long_mode, "lm"}},
+        {"movbe", {Isa::movbe, "movbe"}}, {"popcnt", {Isa::popcnt, "popcnt"}}, {"lzcnt", {Isa::lzcnt, "abm"}}, {"bmi1", {Isa::bmi1, "bmi1"}},
+        {"lahf64", {Isa::lahf64, "lahf_lm"}}, {"adx", {Isa::adx, "adx"}}, {"prefetchw", {Isa::prefetchw, "3dnowprefetch"}},
+        {"smap", {Isa::smap, "smap"}}, {"syscall", {Isa::syscall, "syscall"}}, {"sep", {Isa::sep, "sep"}},
+    };
+    const auto it = table.find(name);
+    if (it == table.end()) return 0;
+    return *it->second.second == 0 || cpu.count(it->second.second) ? u64{1} << static_cast<unsigned>(it->second.first) : 0;
+}
+
+std::vector<u8> spell(const Template& t, CodeMode m) {
+    std::vector<u8> b;
+    if (t.prefix) b.push_back(t.prefix);
+    if (t.wide && m == CodeMode::long64) b.push_back(0x48);
+    if (t.map) b.push_back(0x0f);
+    if (t.map == 2) b.push_back(0x38);
+    if (t.map == 3) b.push_back(0x3a);
+    b.push_back(t.opcode);
+    b.push_back(t.modrm);
+    b.resize(15);
+    return b;
+}
+
+bool is_prefix(u8 opcode, CodeMode m) {
+    static constexpr u8 plain[] = {0x26, 0x2e, 0x36, 0x3e, 0x64, 0x65, 0x66, 0x67, 0xf0, 0xf2, 0xf3};
+    for (u8 p : plain)
+        if (opcode == p) return true;
+    return m == CodeMode::long64 && (opcode & 0xf0) == 0x40;
+}
+}  // namespace
+
+u64 host_features() {
+    std::ifstream in{"/proc/cpuinfo"};
+    std::string line;
+    std::set<std::string> cpu;
+    while (std::getline(in, line)) {
+        if (line.rfind("flags", 0) != 0) continue;
+        std::istringstream words{line.substr(line.find(':') + 1)};
+        for (std::string w; words >> w;) cpu.insert(w);
+        break;
+    }
+    u64 bits = 0;
+    for (const char* n : {"base", "cmov", "cx8", "fpu", "mmx", "fxsr", "sse", "sse2", "sse3", "ssse3", "cx16", "clflush", "clflushopt", "long_mode",
+                          "movbe", "popcnt", "lzcnt", "bmi1", "lahf64", "adx", "prefetchw", "smap", "syscall", "sep"})
+        bits |= isa_bit(n, cpu);
+    return bits;
+}
+
+jit::Mode jit_mode(CodeMode m) {
+    jit::Mode r;
+    r.bits = mode::ViewUser | mode::Protected;
+    if (m == CodeMode::long64) r.bits |= mode::Code64;
+    if (m == CodeMode::flat32 || m == CodeMode::prot32) r.bits |= mode::Code32;
+    return r;
+}
+
+bool runs_in_user_mode(const Insn& in) {
+    if (kNotHere.count(mnemonic_name(in.mn))) return false;
+    for (const auto& o : in.op)
+        if (o.kind == Operand::control || o.kind == Operand::debug || o.kind == Operand::segment) return false;
+    const bool transfer = in.mn == Mn::JMP || in.mn == Mn::CALL;
+    if (transfer && ((in.op_count == 2) || (in.op[0].is_mem() && in.opcode == 0xff && (in.modrm >> 3 & 1)))) return false;  // far
+    return !(in.mn == Mn::RET && (in.opcode == 0xca || in.opcode == 0xcb));
+}
+
+bool is_vector(const Insn& in) {
+    if (in.opcode >= 0xd8 && in.opcode <= 0xdf && mnemonic_name(in.mn)[0] == 'F') return true;
+    for (const auto& o : in.op)
+        if (o.kind == Operand::st || o.kind == Operand::mmx || o.kind == Operand::xmm) return true;
+    const std::string name = mnemonic_name(in.mn);
+    return name == "EMMS" || name == "LDMXCSR" || name == "STMXCSR" || name == "WAIT" || name == "FWAIT";
+}
+
+std::vector<RuleForms> find_forms(CodeMode m, u64 features) {
+    using Key = std::array<unsigned, 6>;
+    std::map<Mn, std::map<Key, Form>> found;
+    std::map<Mn, bool> vector;
+    const jit::Mode jm = jit_mode(m);
+    Insn in;
+    const auto decodes = [&](const Template& t) {
+        const auto b = spell(t, m);
+        return decode(b.data(), b.size(), where::next - 15, jm, features, in) == Decode::ok;
+    };
+    const auto keep = [&](const Template& t) {
+        if (!runs_in_user_mode(in)) return;
+        const bool reg_is_opcode = t.map == 1 || (t.map == 0 && (t.opcode >= 0xf6 || (t.opcode & 0xf8) == 0x80 || (t.opcode & 0xf0) >= 0xc0));
+        const unsigned reg = !t.has_modrm ? 8 : reg_is_opcode ? t.modrm >> 3 & 7 : 0;
+        found[in.mn][{t.prefix, t.wide, t.map, t.opcode, reg, t.has_modrm && t.modrm >= 0xc0}].push_back(t);
+        vector[in.mn] |= is_vector(in);
+    };
+    const auto try_opcode = [&](Template t) {
+        for (unsigned modrm = 255;; --modrm) {
+            t.modrm = static_cast<u8>(modrm), t.has_modrm = true;
+            if (decodes(t)) {
+                if (in.modrm == modrm && (modrm != 0 || !found.empty())) {
+                    keep(t);
+                } else {   // there is no ModRM byte
+                    t.modrm = 0, t.has_modrm = false;
+                    return keep(t);
+                }
+            }
+            if (modrm == 0) return;
+        }
+    };
+    for (u8 prefix : {0x00, 0x66, 0xf2, 0xf3})
+        for (bool wide : {false, true})
+            for (u8 map = 0; map < 4; ++map)
+                for (unsigned opcode = 0; opcode < 256; ++opcode) {
+                    if (wide && m != CodeMode::long64) continue;
+                    if (map == 0 && (is_prefix(static_cast<u8>(opcode), m) || opcode == 0x0f)) continue;
+                    if (map == 1 && (opcode == 0x38 || opcode == 0x3a)) continue;
+                    try_opcode({prefix, wide, map, static_cast<u8>(opcode), 0, false});
+                }
+    std::vector<RuleForms> out;
+    for (auto& [mn, forms] : found) {
+        RuleForms r{mn, vector[mn], {}};
+        for (auto& [key, form] : forms) r.forms.push_back(std::move(form));
+        out.push_back(std::move(r));
+    }
+    return out;
+}
+}  // namespace calque::silicon

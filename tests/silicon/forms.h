@@ -1,0 +1,37 @@
+// The ways to write each instruction of the rule table, found by decoding every opcode.
+#pragma once
+#include <vector>
+
+#include "tests/silicon/case.h"
+
+namespace calque::silicon {
+
+struct Template {
+    u8 prefix = 0;   // 0, 66h, F2h or F3h
+    bool wide = false;
+    u8 map = 0;      // 0: one byte, 1: 0F, 2: 0F 38, 3: 0F 3A
+    u8 opcode = 0;
+    u8 modrm = 0;
+    bool has_modrm = false;
+};
+
+/// Encodings that share opcode, prefix, REX.W, reg field (where it tells instructions apart) and register or memory form.
+using Form = std::vector<Template>;
+
+struct RuleForms {
+    Mn mn;
+    bool vector;
+    std::vector<Form> forms;
+};
+
+/// Every rule that can run in user mode and in this code mode, with at least one encoding.
+std::vector<RuleForms> find_forms(CodeMode, u64 features);
+/// What the host's processor has of what we can have.
+u64 host_features();
+/// As far as decoding goes.
+jit::Mode jit_mode(CodeMode);
+/// Privileged, or with an effect outside of registers and memory, or never the same twice.
+bool runs_in_user_mode(const Insn&);
+/// x87, MMX or SSE.
+bool is_vector(const Insn&);
+}  // namespace calque::silicon

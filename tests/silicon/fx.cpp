@@ -1,0 +1,35 @@
+#include "tests/silicon/fx.h"
+
+#include <cstring>
+
+namespace calque::silicon {
+
+void load_fx(CpuState& s, const FxState& f) {
+    const unsigned top = f.fsw >> 11 & 7;
+    s.fpu.cw = f.fcw;
+    s.fpu.sw = f.fsw & 0xc7ff;
+    s.fpu.top_tags = top | u32{f.ftw} << 8;
+    for (unsigned i = 0; i < 8; ++i) {
+        auto& r = s.fpu.reg[(top + i) & 7];
+        r.sig = f.st[i].sig;
+        r.se = static_cast<u16>(f.st[i].se);
+    }
+    s.mxcsr = f.mxcsr;
+    for (unsigned i = 0; i < 16; ++i) s.xmm[i] = f.xmm[i];
+}
+
+void store_fx(const CpuState& s, FxState& f) {
+    f = FxState{};
+    const unsigned top = s.fpu.top_tags & 7;
+    f.fcw = s.fpu.cw;
+    f.fsw = static_cast<u16>((s.fpu.sw & 0xc7ff) | top << 11);
+    f.ftw = static_cast<u8>(s.fpu.top_tags >> 8);
+    for (unsigned i = 0; i < 8; ++i) {
+        const auto& r = s.fpu.reg[(top + i) & 7];
+        f.st[i].sig = r.sig;
+        f.st[i].se = r.se;
+    }
+    f.mxcsr = s.mxcsr;
+    for (unsigned i = 0; i < 16; ++i) f.xmm[i] = s.xmm[i];
+}
+}  // namespace calque::silicon

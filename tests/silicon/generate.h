@@ -1,0 +1,21 @@
+// Draws cases from the rule table.
+#pragma once
+#include "tests/silicon/forms.h"
+
+namespace calque::silicon {
+
+class Generator {
+public:
+    Generator(CodeMode, u64 features, u64 fs_base, const BaseImage&, const std::string& only_rules);
+    /// The same seed gives the same case. False: this seed gives none; take another.
+    bool make(u64 seed, Case&) const;
+    const std::vector<RuleForms>& rules() const { return rules_; }
+
+private:
+    struct Maker;
+    CodeMode mode_;
+    u64 features_, fs_base_;
+    const BaseImage& base_;
+    std::vector<RuleForms> rules_;
+};
+}  // namespace calque::silicon
