@@ -1,5 +1,8 @@
 // D9 E0..FF, stack and control instructions of the x87.
 #include "cpu/fpu/x87.h"
+#include <utility>
+
+#include "cpu/fpu/fast.h"
 #include "cpu/helpers.h"
 #include "cpu/memory.h"
 
@@ -100,7 +103,37 @@ void one_operand(X87& x, F f) {
 }
 }  // namespace
 
+namespace {
+/// FCHS, FABS, FSQRT.
+bool fast_function(FpuState& f, u8 what) {
+    if (!fast::usual(f) || !fast::valid(f, 0)) return false;
+    auto& r = fast::reg(f, 0);
+    if (what == 0xfa) return fast::sqrt(f, r, r);
+    if (what != 0xe0 && what != 0xe1) return false;
+    r.se = what == 0xe0 ? r.se ^ 0x8000 : r.se & 0x7fff;
+    fast::set_c1(f, false);
+    return true;
+}
+
+/// FXCH and FST ST(i) between valid registers.
+bool fast_stack(FpuState& f, u64 d) {
+    if (!fast::usual(f) || !fast::valid(f, 0)) return false;
+    if (FpuOp::op_of(d) == fop::xch && fast::valid(f, FpuOp::index_of(d))) {
+        std::swap(fast::reg(f, 0), fast::reg(f, FpuOp::index_of(d)));
+    } else if (FpuOp::op_of(d) == fop::move) {
+        fast::reg(f, FpuOp::index_of(d)) = fast::reg(f, 0);
+        f.top_tags |= 0x100u << ((f.top_tags + FpuOp::index_of(d)) & 7);
+        fast::pop(f, FpuOp::pops_of(d));
+    } else {
+        return false;
+    }
+    fast::set_c1(f, false);
+    return true;
+}
+}  // namespace
+
 u64 helper_fpu_function(CpuState& s, u64 a, u64, u64 c) {
+    if (fast_function(s.fpu, static_cast<u8>(a))) return 0;
     X87 x{s, a, c};
     if (x.pending()) return 0;
     switch (x.op.op) {  // the ModRM byte
@@ -144,6 +177,7 @@ u64 helper_fpu_function(CpuState& s, u64 a, u64, u64 c) {
 }
 
 u64 helper_fpu_stack(CpuState& s, u64 a, u64 b, u64 c) {
+    if (fast_stack(s.fpu, a)) return 0;
     X87 x{s, a, c};
     if (x.pending()) return 0;
     const unsigned i = x.op.index;
@@ -203,7 +237,7 @@ u64 helper_fpu_control(CpuState& s, u64 a, u64 b, u64 c) {
 }
 
 u64 helper_fpu_word(CpuState& s, u64 a, u64, u64) {
-    return FpuOp::unpack(a).op == fop::stcw ? s.fpu.cw : status_word(s.fpu);
+    return FpuOp::op_of(a) == fop::stcw ? s.fpu.cw : status_word(s.fpu);
 }
 
 u64 helper_mmx_begin(CpuState& s, u64 a, u64, u64) {

@@ -1,5 +1,6 @@
 #include "cpu/fpu/x87.h"
 
+#include "cpu/fpu/fast.h"
 #include "cpu/helpers.h"
 #include "cpu/memory.h"
 
@@ -137,7 +138,56 @@ void compare_with(X87& x, F80 other, bool missing) {
 }
 }  // namespace
 
+namespace {
+bool fast_load(FpuState& f, u64 d, u64 bits) {
+    if (!fast::usual(f)) return false;
+    fast::Reg v;
+    if (FpuOp::source_of(d) == FpuOp::st) {
+        if (!fast::valid(f, FpuOp::index_of(d))) return false;
+        v = fast::reg(f, FpuOp::index_of(d));
+    } else if (!fast::operand(FpuOp::source_of(d), bits, v)) {
+        return false;
+    }
+    if (!fast::make_room(f)) return false;
+    fast::set_c1(f, false);
+    auto& r = fast::reg(f, 0);
+    r.sig = v.sig, r.se = v.se;
+    return true;
+}
+
+bool fast_arith(FpuState& f, u64 d, u64 bits) {
+    if (!fast::usual(f) || !fast::valid(f, 0)) return false;
+    fast::Reg from_memory;
+    const fast::Reg* right = &from_memory;
+    if (FpuOp::source_of(d) == FpuOp::st) {
+        if (!fast::valid(f, FpuOp::index_of(d))) return false;
+        right = &fast::reg(f, FpuOp::index_of(d));
+    } else if (!fast::operand(FpuOp::source_of(d), bits, from_memory)) {
+        return false;
+    }
+    auto& st0 = fast::reg(f, 0);
+    const unsigned op = FpuOp::op_of(d);
+    if (op == fop::com || op == fop::comp || op == fop::ucom) {
+        u16 codes;
+        if (!fast::compare(st0, *right, codes)) return false;
+        f.sw = static_cast<u16>((f.sw & ~fsw::Codes) | codes);
+    } else if (!fast::arith(f, op, st0, *right, fast::reg(f, d >> 16 & 1 ? FpuOp::index_of(d) : 0))) {
+        return false;
+    }
+    fast::pop(f, FpuOp::pops_of(d));
+    return true;
+}
+
+bool fast_store(FpuState& f, u64 d, u64& out) {
+    if (FpuOp::source_of(d) != FpuOp::m64 || !fast::usual(f) || !fast::valid(f, 0)) return false;
+    if (!fast::narrow64(fast::reg(f, 0), out, f.store_sw)) return false;
+    f.store_kept = false;
+    return true;
+}
+}  // namespace
+
 u64 helper_fpu_load(CpuState& s, u64 a, u64 b, u64 c) {
+    if (fast_load(s.fpu, a, b)) return 0;
     X87 x{s, a, c};
     if (x.pending()) return 0;
     const bool missing = x.op.source == FpuOp::st && x.empty(x.op.index);
@@ -153,6 +203,7 @@ u64 helper_fpu_load(CpuState& s, u64 a, u64 b, u64 c) {
 }
 
 u64 helper_fpu_arith(CpuState& s, u64 a, u64 b, u64 c) {
+    if (fast_arith(s.fpu, a, b)) return 0;
     X87 x{s, a, c};
     if (x.pending()) return 0;
     const unsigned to = x.op.to_index ? x.op.index : 0;
@@ -173,6 +224,13 @@ u64 helper_fpu_arith(CpuState& s, u64 a, u64 b, u64 c) {
 }
 
 u64 helper_fpu_compare_flags(CpuState& s, u64 a, u64, u64 c) {
+    const unsigned i = FpuOp::index_of(a);
+    u16 codes;
+    if (fast::usual(s.fpu) && fast::valid(s.fpu, 0) && fast::valid(s.fpu, i) &&
+        fast::compare(fast::reg(s.fpu, 0), fast::reg(s.fpu, i), codes)) {
+        s.flags = static_cast<u16>(jit::fl::One | (codes & fsw::C0 ? jit::fl::CF : 0) | (codes & fsw::C3 ? jit::fl::ZF : 0));
+        return fast::pop(s.fpu, FpuOp::pops_of(a)), 0;
+    }
     X87 x{s, a, c};
     if (x.pending()) return 0;
     const u16 c1 = s.fpu.sw & fsw::C1;
@@ -212,10 +270,12 @@ unsigned stored_bytes(FpuOp::Source s) {
 }  // namespace
 
 u64 helper_fpu_store_value(CpuState& s, u64 a, u64, u64 c) {
+    u64 v;
+    if (fast_store(s.fpu, a, v)) return v;
     X87 x{s, a, c};
     if (x.pending()) return 0;
     const bool none = x.empty(0);
-    u64 v = stored(x);
+    v = stored(x);
     auto& f = s.fpu;
     f.store_sw = static_cast<u16>(x.env.flags | (x.env.rounded_up ? fsw::C1 : 0) | (none ? fsw::SF : 0));
     f.store_kept = x.env.flags & ~x.env.masks & ~PE;
@@ -228,6 +288,10 @@ u64 helper_fpu_store_value(CpuState& s, u64 a, u64, u64 c) {
 }
 
 u64 helper_fpu_store_done(CpuState& s, u64 a, u64, u64 c) {
+    if (s.fpu.cw == 0x37f && !s.fpu.store_kept) {  // nothing can be unmasked
+        s.fpu.sw = static_cast<u16>((s.fpu.sw & ~fsw::C1) | s.fpu.store_sw);
+        return fast::pop(s.fpu, FpuOp::pops_of(a)), 0;
+    }
     X87 x{s, a, c};
     x.f.sw = static_cast<u16>((x.f.sw & ~fsw::C1) | x.f.store_sw);
     if (x.f.store_sw & ~x.f.cw & kAllFlags) x.note_unmasked();

@@ -19,6 +19,12 @@ struct FpuOp {
     u8 pops = 0;
     u16 fop = 0;           // FOP: low bits of the first opcode byte, ModRM
 
+    // The fields of a packed descriptor, for those who need one or two.
+    static constexpr unsigned op_of(u64 v) { return v & 0xff; }
+    static constexpr unsigned index_of(u64 v) { return v >> 8 & 7; }
+    static constexpr Source source_of(u64 v) { return static_cast<Source>(v >> 12 & 7); }
+    static constexpr unsigned pops_of(u64 v) { return v >> 17 & 3; }
+
     constexpr u64 pack() const {
         return u64{op} | u64{index} << 8 | u64{source} << 12 | u64{to_index} << 16 | u64{pops} << 17 | u64{fop} << 20;
     }
