@@ -33,7 +33,10 @@ public:
     /// Runs up to `instructions`, or less. After one of the last five the machine stays where it is.
     Stop run(u64 instructions);
     /// Instruction count at which run() stops exactly.
-    void set_stop_at(u64 icount) { stop_at_ = icount; }
+    void set_stop_at(u64 icount) {
+        stop_at_ = icount;
+        if (stopped_ == Stop::stop_at) stopped_.reset();
+    }
     u64 icount() const { return cpu_->icount(); }
     Time time() const { return clock_.now(); }
     /// After Stop::idle: wall time until the machine has something to do; kNever if only input can wake it.
