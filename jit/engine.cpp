@@ -48,6 +48,7 @@ struct Engine::Impl {
 
     // ---- looking up
     void refresh_mode();
+    u32 entry_at(u64 linear) const;
     CodePage* page_at(u64 linear);
     CodePage* page_slowly(u64 linear, FetchEntry&);
     BlockRecord* lift(CodePage&, u64 linear, bool single);
@@ -98,6 +99,12 @@ void Engine::Impl::refresh_mode() {
     if (mode_id != ModeTable::kFull) return;
     clear();
     mode_id = modes.intern(mode);
+}
+
+// The translation of the block there, if there is one and the fetch TLB knows its page; else 0.
+u32 Engine::Impl::entry_at(u64 linear) const {
+    const FetchEntry& e = tlb.fetch[linear >> 12 & ((1u << kFetchBits) - 1)];
+    return e.tag == ((linear & kPageMask) | mode_id) ? e.entries[linear & 4095] : 0;
 }
 
 CodePage* Engine::Impl::page_at(u64 linear) {
@@ -183,6 +190,12 @@ Engine::Stop Engine::Impl::run() {
         safe_point();
         refresh_mode();
         trail[trail_at++ & 15] = x.rip;
+        const u64 linear = linear_of(x.rip);
+        if (const u32 entry = entry_at(linear)) [[likely]] {
+            const Exit exit = backend->enter(entry);
+            if (exit == Exit::fault && !settle_fault(stop)) return stop;
+            if (exit != Exit::budget || x.budget <= 0) continue;
+        }
         BlockRecord* r = block_at(linear_of(x.rip), false);
         if (!r) {
             if (x.fault != Fault::none) return Stop::fault;
