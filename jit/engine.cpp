@@ -40,6 +40,7 @@ struct Engine::Impl {
     u16 mode_id = 0;          // of `mode`; 0: not known
     bool running = false;     // run() or step() is active
     bool flush_asked = false;
+    u64 exits[4]{};           // from translations, by Exit
     Block scratch;            // what is being lifted or translated
     u64 trail[16]{};          // RIPs of the last entries from run(), for assertions
     unsigned trail_at = 0;
@@ -193,6 +194,7 @@ Engine::Stop Engine::Impl::run() {
         const u64 linear = linear_of(x.rip);
         if (const u32 entry = entry_at(linear)) [[likely]] {
             const Exit exit = backend->enter(entry);
+            ++exits[static_cast<u8>(exit)];
             if (exit == Exit::fault && !settle_fault(stop)) return stop;
             if (exit != Exit::budget || x.budget <= 0) continue;
         }
@@ -317,7 +319,11 @@ struct Running {
 }  // namespace
 
 Engine::Engine(void* state, const Layout& l, GuestCode& g, const EngineOptions& o) : impl_{std::make_unique<Impl>(state, l, g, o)} {}
-Engine::~Engine() { set_assert_context(nullptr, nullptr); }
+Engine::~Engine() {
+    set_assert_context(nullptr, nullptr);
+    logger.debug("exits from translations: lookup %" PRIu64 ", budget %" PRIu64 ", fault %" PRIu64 ", leave %" PRIu64, impl_->exits[0], impl_->exits[1],
+                 impl_->exits[2], impl_->exits[3]);
+}
 
 Engine::Stop Engine::run() {
     set_assert_context(Impl::describe, impl_.get());
