@@ -35,7 +35,7 @@ struct Arena {
 
 enum class Exit : u8 {
     lookup,  // RIP is set: find it, interpret or translate it
-    budget,  // RIP is set: the block there does not fit into the budget
+    budget,  // RIP is set: the block there does not fit into the budget, or cannot be entered as it is
     fault,   // ExecContext::fault, unretired and block tell
     leave,   // RIP and perhaps the mode are set; attention may be set
 };
@@ -51,6 +51,9 @@ struct TranslateRequest {
     u64 linear;          // of the first instruction
     u32 number;          // goes to ExecContext::block
     u16 mode_id;         // for tags
+    /// For an instruction that crosses into the following page: what that page's fetch TLB entry must have as `entries`. Otherwise the
+    /// block is not entered: it exits with Exit::budget as if it did not fit.
+    const u32* second_entries = nullptr;
 };
 
 struct Translation {

@@ -63,6 +63,7 @@ struct Engine::Impl {
     bool interpret(BlockRecord&, Stop&);
     bool enter(BlockRecord&, Stop&);
     bool settle_fault(Stop&);
+    bool is_warm(BlockRecord& r) { return backend && r.page && r.kind != BlockRecord::single && r.counter++ >= warm; }
     bool translate(BlockRecord&);
 
     // ---- housekeeping
@@ -144,7 +145,7 @@ BlockRecord* Engine::Impl::lift_crossing(CodePage& page, u64 linear, bool single
     if (!guest.lift_alone(scratch)) return nullptr;
     if (offset + scratch.byte_count <= 4096) return &cache.add(page, scratch, single ? BlockRecord::single : BlockRecord::normal, offset, layout);
     CodePage* second = page_at((linear | 4095) + 1);
-    if (second) return &cache.add_crossing(page, scratch, offset, second->host, layout);
+    if (second) return &cache.add_crossing(page, scratch, offset, *second, layout);
     cache.set_temporary(scratch, layout);
     return nullptr;
 }
@@ -166,7 +167,7 @@ BlockRecord* Engine::Impl::block_at(u64 linear, bool single) {
     BlockRecord* r = cache.find(*page, static_cast<u16>(offset | (single ? 4096 : 0)));
     if (!r && single) {
         r = cache.find(*page, static_cast<u16>(offset));  // one that has a single instruction anyway
-        if (r && (r->insn_count != 1 || r->entry)) r = nullptr;
+        if (r && (r->insn_count != 1 || !r->code.size)) r = nullptr;
     }
     if (!r) return lift(*page, linear, single);
     if (r->kind == BlockRecord::crossing && !second_page_holds(*r, linear)) {
@@ -209,10 +210,9 @@ Engine::Stop Engine::Impl::run() {
             } while (x.budget > 0 && !x.attention);
             continue;
         }
-        const bool go_on = r->entry || (backend && r->page && r->kind == BlockRecord::normal && r->counter++ >= warm && translate(*r))
-                               ? enter(*r, stop)
-                               : interpret(*r, stop);
-        if (!go_on) return stop;
+        // A crossing instruction that refused to be entered has just been looked up anew and can be interpreted.
+        const bool translated = r->entry ? r->kind == BlockRecord::normal : is_warm(*r) && translate(*r);
+        if (!(translated ? enter(*r, stop) : interpret(*r, stop))) return stop;
     }
 }
 
@@ -265,7 +265,7 @@ bool Engine::Impl::translate(BlockRecord& r) {
     restore_ir(r.code, scratch.code);
     optimise(scratch, layout, switches);
     Translation t;
-    if (!backend->translate({scratch, r.page->linear | r.offset, r.number, r.page->mode_id}, t)) {
+    if (!backend->translate({scratch, r.page->linear | r.offset, r.number, r.page->mode_id, r.second_entries}, t)) {
         flush_asked = true;
         return false;
     }

@@ -102,12 +102,13 @@ BlockRecord& CodeCache::add(CodePage& page, const Block& b, BlockRecord::Kind ki
     return r;
 }
 
-BlockRecord& CodeCache::add_crossing(CodePage& page, const Block& b, unsigned offset, const u8* second, const Layout& layout) {
+BlockRecord& CodeCache::add_crossing(CodePage& page, const Block& b, unsigned offset, const CodePage& second, const Layout& layout) {
     BlockRecord& r = fresh(page, b, BlockRecord::crossing, offset, layout);
-    r.second = second;
+    r.second = second.host;
+    r.second_entries = second.entries;
     r.second_bytes = static_cast<u16>(offset + b.byte_count - 4096);
     occupy(*page.host_page, offset, 4096);
-    HostPage& h = host_pages_.get(second);
+    HostPage& h = host_pages_.get(second.host);
     h.seconds.push_back(r.number);
     occupy(h, 0, r.second_bytes);
     return r;
@@ -117,8 +118,10 @@ void CodeCache::translated(BlockRecord& r, const Translation& t) {
     CodePage& page = *r.page;
     r.entry = t.entry, r.link_entry = t.link_entry;
     page.entries[r.offset] = t.entry;
-    cold_bytes_ -= r.code.bytes();
-    r.code = {};
+    if (r.kind != BlockRecord::crossing) {
+        cold_bytes_ -= r.code.bytes();
+        r.code = {};
+    }
     for (const LinkSite& s : t.links) {
         page.links.push_back({s.at, s.stub, s.target, r.number});
         const BlockRecord* target = find(page, s.target);

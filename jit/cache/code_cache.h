@@ -27,7 +27,7 @@ public:
     BlockRecord& record(u32 number) { return records_[number]; }
     /// Keeps a lifted block. Protects its page when it is the first there.
     BlockRecord& add(CodePage&, const Block&, BlockRecord::Kind, unsigned offset, const Layout&);
-    BlockRecord& add_crossing(CodePage&, const Block&, unsigned offset, const u8* second, const Layout&);
+    BlockRecord& add_crossing(CodePage&, const Block&, unsigned offset, const CodePage& second, const Layout&);
     /// Enters a translation and links it with its neighbours.
     void translated(BlockRecord&, const Translation&);
     void discard(BlockRecord&);

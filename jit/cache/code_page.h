@@ -24,12 +24,13 @@ struct BlockRecord {
     u16 offset = 0, byte_count = 0, insn_count = 0;
     u16 second_bytes = 0;          // crossing: how many of byte_count lie in the second page
     const u8* second = nullptr;    // crossing: the second page
+    const u32* second_entries = nullptr;  // crossing: its entries, when it was lifted
     Kind kind = normal;
     bool dead = false;             // discarded; perhaps still running
     u32 number = 0;
     u32 counter = 0;
     u32 entry = 0, link_entry = 0; // 0: not translated
-    InterpBlock code;              // while not translated
+    InterpBlock code;              // while not translated; crossing: always
     std::unique_ptr<u16[]> starts; // of each instruction, from rip
 
     u64 rip_of(unsigned insn) const { return rip + starts[insn]; }

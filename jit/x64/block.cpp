@@ -76,6 +76,7 @@ bool X64::emit_block(const TranslateRequest& request, Translation& out) {
 
     loop_ = as.newLabel();
     as.bind(loop_);
+    if (request.second_entries) check_second_page();
     as.sub(context(offsetof(ExecContext, budget), 8), Imm(block_->insn_count));
     Cold& no_fit = cold(Cold::budget);
     no_fit.entry = as.newLabel();
@@ -162,6 +163,8 @@ void X64::emit_cold_one(Cold& c) {
     case Cold::go: go(c.rip); break;
     case Cold::budget:
         as.add(context(offsetof(ExecContext, budget), 8), Imm(block_->insn_count));
+        [[fallthrough]];
+    case Cold::refused:
         mov_imm(rdx, block_->rip);
         as.jmp(rx(thunks.exit_budget));
         break;

@@ -302,17 +302,37 @@ static x86::Mem fetch_field(const X64& e, x86::Gp index, i32 more, size_t field)
     return index.isValid() ? x86::ptr(x86::rbp, index, 0, at, 8) : x86::ptr(x86::rbp, at, 8);
 }
 
-void X64::lookup_const(u64 rip) {
-    const u64 linear = linear_of(rip), tag = (linear & ~u64{4095}) | request_->mode_id;
-    const i32 entry = static_cast<i32>((linear >> 12 & ((1u << kFetchBits) - 1)) * sizeof(FetchEntry));
-    mov_imm(rdx, rip);
-    const auto field = [&](size_t f) { return fetch_field(*this, x86::Gp{}, entry, f); };
+static i32 fetch_index(u64 linear) { return static_cast<i32>((linear >> 12 & ((1u << kFetchBits) - 1)) * sizeof(FetchEntry)); }
+
+/// Compares the tag of the fetch TLB's entry for this address; changes rax.
+void X64::compare_fetch_tag(u64 linear) {
+    const u64 tag = (linear & ~u64{4095}) | request_->mode_id;
+    const x86::Mem field = fetch_field(*this, x86::Gp{}, fetch_index(linear), offsetof(FetchEntry, tag));
     if (static_cast<i64>(tag) == static_cast<i32>(tag)) {
-        as.cmp(field(offsetof(FetchEntry, tag)), Imm(static_cast<i64>(tag)));
+        as.cmp(field, Imm(static_cast<i64>(tag)));
     } else {
         as.mov(x86::rax, Imm(static_cast<i64>(tag)));
-        as.cmp(field(offsetof(FetchEntry, tag)), x86::rax);
+        as.cmp(field, x86::rax);
     }
+}
+
+/// At a block's entry: the instruction's second page must be the one that it was lifted from.
+void X64::check_second_page() {
+    const u64 linear = (request_->linear | 4095) + 1;
+    Cold& refused = cold(Cold::refused);
+    refused.entry = as.newLabel();
+    compare_fetch_tag(linear);
+    as.jne(refused.entry);
+    as.mov(x86::rax, Imm(reinterpret_cast<i64>(request_->second_entries)));
+    as.cmp(fetch_field(*this, x86::Gp{}, fetch_index(linear), offsetof(FetchEntry, entries)), x86::rax);
+    as.jne(refused.entry);
+}
+
+void X64::lookup_const(u64 rip) {
+    const u64 linear = linear_of(rip);
+    mov_imm(rdx, rip);
+    const auto field = [&](size_t f) { return fetch_field(*this, x86::Gp{}, fetch_index(linear), f); };
+    compare_fetch_tag(linear);
     as.jne(rx(thunks.exit_lookup));
     as.mov(x86::rax, field(offsetof(FetchEntry, entries)));
     as.mov(x86::eax, x86::ptr(x86::rax, static_cast<i32>((linear & 4095) * 4), 4));

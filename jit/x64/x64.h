@@ -196,6 +196,8 @@ public:
     void vmovu(const x86::Mem& to, Reg r) { avx() ? as.vmovups(to, xmm(r)) : as.movups(to, xmm(r)); }
     void vmovu(Reg r, const x86::Mem& from) { avx() ? as.vmovups(xmm(r), from) : as.movups(xmm(r), from); }
     void lookup_const(u64 rip);
+    void compare_fetch_tag(u64 linear);
+    void check_second_page();
     void lookup_reg(Ref rip);
     void go(u64 rip);               // jump to RIP: link, own start, or lookup
     void go_if(CC, u64 rip);
@@ -206,7 +208,7 @@ public:
 
     /// Out-of-line pieces, emitted after the terminal.
     struct Cold {
-        enum Kind : u8 { read, write, guard, call_if, go, budget, fp_in, fp_out } kind;
+        enum Kind : u8 { read, write, guard, call_if, go, budget, refused, fp_in, fp_out } kind;
         Label entry, back;
         u8 what = 0;
         Type type = Type::None;
