@@ -1,0 +1,161 @@
+#!/usr/bin/env python3
+"""The program as its user meets it: exit statuses, sentences, ports.   cli_test.py CALQUE GUESTS-FOLDER"""
+import os
+import pty
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+
+calque, guests = sys.argv[1:3]
+folder = tempfile.TemporaryDirectory()
+failures = 0
+
+
+def path(name, content=None):
+    full = os.path.join(folder.name, name)
+    if content is not None:
+        with open(full, "wb") as f:
+            f.write(content)
+    return full
+
+
+rom = bytearray(512)
+rom[0:3] = b"\x55\xaa\x01"
+rom[511] = -sum(rom) & 0xff
+vga = path("vga.bin", bytes(rom))
+
+
+def check(what, condition, *context):
+    global failures
+    if not condition:
+        failures += 1
+        print("FAILED:", what, *context)
+
+
+def run(*arguments, guest=None, timeout=60, stdin=subprocess.DEVNULL):
+    command = [calque, "--display", "none"]
+    if guest:
+        command += ["--bios", f"{guests}/{guest}.bin", "--vgabios", vga, "--memory", "16M", "--device", "isa-debug-exit"]
+    return subprocess.run(command + list(arguments), capture_output=True, timeout=timeout, stdin=stdin)
+
+
+def refuses(*arguments, names):
+    """Status 1, one sentence on standard error that names the culprit, nothing on standard output."""
+    r = run("--serial", "none", *arguments)
+    lines = r.stderr.decode().splitlines()
+    good = r.returncode == 1 and len(lines) == 1 and names in lines[0] and lines[0].startswith("calque: ") and not r.stdout
+    check("refuses " + " ".join(arguments), good, r.returncode, r.stderr, r.stdout)
+
+
+# ---- bad input
+empty, short, disk = path("empty", b""), path("short.bin", bytes(100000)), path("disk.img", bytes(1 << 20))
+missing = path("missing")
+for option in ("--kernel", "--disk", "--cdrom", "--floppy", "--bios", "--vgabios"):
+    refuses(option, missing, names=missing)
+    refuses(option, folder.name, names=folder.name)
+    if option not in ("--kernel",):
+        refuses(option, empty, names=empty)
+refuses("--bios", short, names="short.bin")
+refuses("--kernel", short, names="short.bin")
+refuses("--colour", "red", names="colour")
+refuses("--cpu", "z80", names="z80")
+refuses("--memory", "0", names="--memory")
+refuses("--memory", "800000G", names="host")
+refuses("--memory", "much", names="much")
+refuses("--jit-disable", "gravity", names="gravity")
+refuses("--log", "nothing:debug", names="nothing")
+refuses("--append", "quiet", names="--kernel")
+if os.getuid() != 0:
+    os.chmod(disk, 0o444)
+    refuses("--disk", disk, names="read-only")
+keep = path("keep.txt", b"precious")
+refuses("--serial", "file:" + keep, "--kernel", missing, names=missing)
+check("a refused run damages no file", open(keep, "rb").read() == b"precious")
+refuses("--serial", "file:" + path("new.txt"), "--disk", missing, names=missing)
+check("a refused run creates no file", not os.path.exists(path("new.txt")))
+
+# ---- ends of a run
+log = path("console.txt")
+r = run("--debugcon", log, guest="exit")
+check("isa-debug-exit gives (v << 1) | 1", r.returncode == 0x21 << 1 | 1, r.returncode, r.stderr)
+check("the debug console reaches its file", open(log, "rb").read() == b"hello")
+r = run(guest="halt")
+check("a machine that halts for good says so", r.returncode == 1 and b"halted" in r.stderr and r.stderr.count(b"\n") == 1, r.stderr)
+r = run("--no-reboot", guest="triple")
+check("a triple fault says so", r.returncode == 1 and b"triple fault" in r.stderr and r.stderr.count(b"\n") == 1, r.stderr)
+r = run(guest="off")
+check("power off is success", r.returncode == 0 and not r.stderr, r.returncode, r.stderr)
+r = run("--no-reboot", guest="reboot")
+check("--no-reboot ends at a reset", r.returncode == 0, r.returncode, r.stderr)
+
+# ---- exactness
+lines = set()
+for arguments in (["--engine", "jit"], ["--engine", "jit", "--warm", "0"], ["--engine", "interp"]):
+    r = run("--stop-at", "200000", "--state-hash", *arguments, guest="busy")
+    check("--stop-at is success", r.returncode == 0, r.stderr)
+    lines.add(r.stdout)
+check("runs repeat on every engine", len(lines) == 1 and b"instructions 200000 hash " in next(iter(lines)), lines)
+picture = path("screen.png")
+r = run("--stop-at", "1000", "--screenshot", picture, guest="busy")
+check("a screenshot is a PNG", r.returncode == 0 and open(picture, "rb").read(8) == b"\x89PNG\r\n\x1a\n", r.stderr)
+r = run("--stop-at", "1000", "--screenshot", folder.name + "/no/such/folder.png", guest="busy")
+check("a screenshot that cannot be written is an error", r.returncode == 1 and b"folder.png" in r.stderr, r.stderr)
+config = path("config", f"bios = {guests}/exit.bin\nvgabios = {vga}\nmemory = 16M\ndevice = isa-debug-exit\n".encode())
+r = run("--config", config)
+check("a config file is enough", r.returncode == 0x43, r.returncode, r.stderr)
+
+# ---- serial ports
+r = subprocess.run([calque, "--display", "none", "--bios", f"{guests}/echo.bin", "--vgabios", vga, "--memory", "16M",
+                    "--serial", "stdio", "--stop-at", "3000000"], input=b"HAL", capture_output=True, timeout=60)
+check("standard input reaches the guest, and its answer comes back", r.stdout == b"IBM", r.stdout, r.stderr)
+
+
+def start(*arguments, **more):
+    return subprocess.Popen([calque, "--display", "none", "--bios", f"{guests}/echo.bin", "--vgabios", vga, "--memory", "16M", *arguments], **more)
+
+
+def free_port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+port = free_port()
+p = start("--serial", f"tcp:127.0.0.1:{port}")
+try:
+    for _ in range(200):
+        try:
+            client = socket.create_connection(("127.0.0.1", port), 5)
+            break
+        except OSError:
+            time.sleep(0.05)
+    client.settimeout(30)
+    client.sendall(b"HAL")
+    got = b""
+    while len(got) < 3:
+        got += client.recv(16)
+    check("a TCP client talks to the guest", got == b"IBM", got)
+finally:
+    p.terminate()
+    check("SIGTERM ends the run", p.wait(30) == 128 + 15)
+
+master, slave = pty.openpty()
+p = start("--serial", "stdio", stdin=slave, stdout=slave, stderr=slave)
+os.close(slave)
+try:
+    time.sleep(0.5)
+    os.write(master, b"G\x03")       # Ctrl-C belongs to the guest
+    got, deadline = b"", time.time() + 30
+    while got.count(b"\x04") == 0 and time.time() < deadline:
+        got += os.read(master, 64)
+    check("a terminal is raw", b"H" in got and b"\x04" in got, got)
+    os.write(master, b"\x01x")
+    check("Ctrl-A x quits", p.wait(30) == 0)
+finally:
+    if p.poll() is None:
+        p.kill()
+
+print("all well" if failures == 0 else f"{failures} failures")
+sys.exit(failures != 0)
