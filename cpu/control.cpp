@@ -41,7 +41,7 @@ bool write_cr0(CpuState& s, u64 v) {
     if ((changed & Reload) && pae_paging(s, now, s.cr4) && !load_pdptes(s, s.cr3)) return fault(s, vec::GP, 0);
     s.cr0 = now;
     if (changed & cr0::PG) s.efer = (now & cr0::PG) && (s.efer & efer::LME) ? s.efer | efer::LMA : s.efer & ~efer::LMA;
-    if (changed & (cr0::PG | cr0::PE)) tlb_flush_all(s);
+    if (changed & cr0::PG) tlb_flush_all(s);   // PE alone changes nothing: without paging all translations are the identity
     else if (changed & cr0::WP) s.mmu->clear_inline(s, false), s.cpu->engine().forget_fetch_all();
     if (changed & cr0::PE) refresh_mode(s);
     return true;

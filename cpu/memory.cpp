@@ -152,10 +152,36 @@ unsigned view_for(const CpuState& s, Rights r) {
 }
 }  // namespace
 
-u64 slow_read(void* state, u64 address, u32 what) {
-    CpuState& s = *static_cast<CpuState*>(state);
-    const unsigned size = 1u << (what & 7), view = what >> 4 & 3;
-    const bool for_write = what & 8;
+namespace {
+
+u64 load(const u8* p, unsigned size) {
+    u64 v = 0;
+    for (unsigned i = 0; i < size; ++i) v |= u64{p[i]} << (8 * i);
+    return v;
+}
+
+/// Widths as constants, so that each becomes one host access.
+u64 load_value(CpuState& s, const u8* p, unsigned size) {
+    switch (size) {
+    case 1: return load(p, 1);
+    case 2: return load(p, 2);
+    case 4: return load(p, 4);
+    case 16: s.x.vec = {load(p, 8), load(p + 8, 8)}; return s.x.vec.lo;
+    default: return load(p, 8);
+    }
+}
+
+void store_value(const CpuState& s, u8* p, u64 value, unsigned size) {
+    const u64 v[2] = {size == 16 ? s.x.vec.lo : value, s.x.vec.hi};
+    for (unsigned i = 0; i < size; ++i) p[i] = static_cast<u8>(v[i / 8] >> (8 * (i & 7)));
+}
+
+/// What most accesses are: one page, no breakpoints, an address that can be.
+bool simple(const CpuState& s, u64 address, unsigned size) {
+    return (address & 0xfff) + size <= 4096 && !s.watching && (!s.code64() || canonical(address));
+}
+
+u64 read_slowly(CpuState& s, u64 address, unsigned size, bool for_write, unsigned view) {
     Pieces ps;
     if (!find_pieces(s, address, size, for_write ? Access::write : Access::read, view, ps)) return 0;
     if (any_device(ps, for_write) && must_be_alone(s)) return 0;
@@ -163,26 +189,54 @@ u64 slow_read(void* state, u64 address, u32 what) {
     remember(s, ps, view);
     u8 b[16]{};
     copy_in(s, ps, b);
-    u64 v[2];
-    for (unsigned k = 0; k < 2; ++k) {
-        v[k] = 0;
-        for (unsigned i = 0; i < 8; ++i) v[k] |= u64{b[8 * k + i]} << (8 * i);
-    }
-    if (size == 16) s.x.vec = {v[0], v[1]};
-    return v[0];
+    return load_value(s, b, size);
 }
 
-void slow_write(void* state, u64 address, u64 value, u32 what) {
-    CpuState& s = *static_cast<CpuState*>(state);
-    const unsigned size = 1u << (what & 7), view = what >> 4 & 3;
+void write_slowly(CpuState& s, u64 address, u64 value, unsigned size, unsigned view) {
     Pieces ps;
     if (!find_pieces(s, address, size, Access::write, view, ps)) return;
     if (any_device(ps, true) && must_be_alone(s)) return;
     if (s.watching && watched(s, address, size, true)) return;
     u8 b[16];
-    const u64 v[2] = {size == 16 ? s.x.vec.lo : value, s.x.vec.hi};
-    for (unsigned i = 0; i < size; ++i) b[i] = static_cast<u8>(v[i / 8] >> (8 * (i & 7)));
+    store_value(s, b, value, size);
     if (copy_out(s, ps, b)) remember(s, ps, view);
+}
+}  // namespace
+
+u64 slow_read(void* state, u64 address, u32 what) {
+    CpuState& s = *static_cast<CpuState*>(state);
+    const unsigned size = 1u << (what & 7), view = what >> 4 & 3;
+    const bool for_write = what & 8;
+    if (simple(s, address, size)) [[likely]] {
+        u32 error;
+        const PageEntry* e = translate(s, address, for_write ? Access::write : Access::read, view, error);
+        if (!e) return raise_page_fault(s, address, error), 0;
+        if (e->host && (!for_write || (e->flags & page::HostWritable))) [[likely]] {
+            s.mmu->fill(s, address, view, *e);
+            return load_value(s, e->host + (address & 0xfff), size);
+        }
+    }
+    return read_slowly(s, address, size, for_write, view);
+}
+
+void slow_write(void* state, u64 address, u64 value, u32 what) {
+    CpuState& s = *static_cast<CpuState*>(state);
+    const unsigned size = 1u << (what & 7), view = what >> 4 & 3;
+    if (!simple(s, address, size)) [[unlikely]] return write_slowly(s, address, value, size, view);
+    u32 error;
+    const PageEntry* e = translate(s, address, Access::write, view, error);
+    if (!e) return raise_page_fault(s, address, error);
+    if (!e->host || !(e->flags & page::HostWritable)) [[unlikely]] return write_slowly(s, address, value, size, view);
+    u8* to = e->host + (address & 0xfff);
+    // A page with code comes here for every store: data beside code must not be slow.
+    if (s.cpu->engine().has_code(e->host)) {
+        u8 b[16];
+        store_value(s, b, value, size);
+        if (s.cpu->engine().about_to_store(to, b, size)) std::memcpy(to, b, size);
+        return;
+    }
+    store_value(s, to, value, size);
+    s.mmu->fill(s, address, view, *e);
 }
 
 bool read_linear(CpuState& s, u64 address, void* out, unsigned size, Rights r) {
