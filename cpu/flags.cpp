@@ -15,11 +15,10 @@ bool virtual_if(const CpuState& s) {
     return (s.cr4 & cr4::PVI) && s.cpl == 3 && iopl(s) < 3;
 }
 
-void set_if(CpuState& s, bool on, u64 next) {
+void set_if(CpuState& s, bool on) {
     const bool was = s.eflags_system & eflags::IF;
     s.eflags_system = on ? s.eflags_system | eflags::IF : s.eflags_system & ~eflags::IF;
     if (on && !was) s.shadow = ShadowSti, s.shadow_at = s.x.icount() + 1;
-    s.x.rip = next;
     if (on) s.cpu->check_events();
 }
 }  // namespace
@@ -58,19 +57,17 @@ u64 helper_popf(CpuState& s, u64 value, u64 size, u64 next) {
     return finish(s, next);
 }
 
-u64 helper_cli(CpuState& s, u64, u64, u64 next) {
-    if (real(s) || (s.vm86() ? iopl(s) == 3 : s.cpl <= iopl(s))) return set_if(s, false, next), 0;
+u64 helper_cli(CpuState& s, u64, u64, u64) {
+    if (real(s) || (s.vm86() ? iopl(s) == 3 : s.cpl <= iopl(s))) return set_if(s, false), 0;
     if (!virtual_if(s)) return raise(s, vec::GP, 0), 0;
     s.eflags_system &= ~eflags::VIF;
-    s.x.rip = next;
     return 0;
 }
 
-u64 helper_sti(CpuState& s, u64, u64, u64 next) {
-    if (real(s) || (s.vm86() ? iopl(s) == 3 : s.cpl <= iopl(s))) return set_if(s, true, next), 0;
+u64 helper_sti(CpuState& s, u64, u64, u64) {
+    if (real(s) || (s.vm86() ? iopl(s) == 3 : s.cpl <= iopl(s))) return set_if(s, true), 0;
     if (!virtual_if(s) || (s.eflags_system & eflags::VIP)) return raise(s, vec::GP, 0), 0;
     s.eflags_system |= eflags::VIF;
-    s.x.rip = next;
     return 0;
 }
 

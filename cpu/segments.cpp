@@ -166,6 +166,13 @@ u64 helper_mov_to_seg(CpuState& s, u64 n, u64 selector, u64 next) {
     return finish(s, next);
 }
 
+u64 helper_load_seg_8086(CpuState& s, u64 n, u64 selector, u64) {
+    const auto seg = static_cast<Seg>(n);
+    load_segment(s, seg, s.vm86() ? vm86_segment(static_cast<u16>(selector)) : real_segment(s, seg, static_cast<u16>(selector)));
+    if (seg == SS) s.shadow = ShadowMovSs, s.shadow_at = s.x.icount() + 1;
+    return 0;
+}
+
 u64 helper_load_far(CpuState& s, u64 n, u64 selector, u64 next) {
     if (!load_data_segment(s, static_cast<Seg>(n), static_cast<u16>(selector))) return 0;
     return finish(s, next);

@@ -43,6 +43,8 @@ u32 code_bits(const CpuState& s) {
     u32 m = cs.big() ? mode::Code32 : 0;
     if (s.seg[SS].big()) m |= mode::Stack32;
     if (cs.base == 0 && cs.limit == 0xffffffff) m |= mode::FlatCs;
+    // 8086 code loads segments without ending its blocks: nothing may be baked in.
+    if (!s.protected_mode() || s.vm86()) return m;
     if (flat(s.seg[DS])) m |= mode::FlatDs;
     if (flat(s.seg[ES])) m |= mode::FlatEs;
     if (flat(s.seg[SS])) m |= mode::FlatSs;

@@ -11,8 +11,13 @@ void lift_stc(Lifter& l, const Insn&) { l.set_flag(fl::CF, l.ir.constant(Type::I
 void lift_cmc(Lifter& l, const Insn&) { l.set_flag(fl::CF, l.ir.xor_(l.flag(fl::CF), u64{1})); }
 void lift_cld(Lifter& l, const Insn&) { l.ir.set(slot::df, l.ir.constant(Type::I8, 0)); }
 void lift_std(Lifter& l, const Insn&) { l.ir.set(slot::df, l.ir.constant(Type::I8, 1)); }
-void lift_cli(Lifter& l, const Insn&) { l.end_with(Helper::cli); }
-void lift_sti(Lifter& l, const Insn&) { l.end_with(Helper::sti); }
+// CLI lets nothing new happen, so the block goes on. STI ends it, for the interrupt that may be waiting (the helper then leaves no
+// budget), but stays in the same mode.
+void lift_cli(Lifter& l, const Insn&) { l.call(Helper::cli); }
+void lift_sti(Lifter& l, const Insn&) {
+    l.call(Helper::sti);
+    l.ir.jump(l.next_rip());
+}
 void lift_clac(Lifter& l, const Insn&) { l.end_with(Helper::clac_stac, l.c64(0)); }
 void lift_stac(Lifter& l, const Insn&) { l.end_with(Helper::clac_stac, l.c64(1)); }
 

@@ -82,6 +82,10 @@ public:
     Val xmm(u8 n) { return ir.get(static_cast<u8>(slot::xmm + n), jit::Type::V128); }
     void set_xmm(u8 n, Val v) { ir.set(static_cast<u8>(slot::xmm + n), v); }
 
+    /// In real and virtual-8086 mode a segment register is loaded without checks and without changing the mode, so the block can go on.
+    /// False elsewhere: call a helper and end the block.
+    bool load_segment_8086(u8 seg, Val selector);
+
     // ---- control
     void raise(u8 vector) { ir.call(static_cast<u16>(Helper::raise), jit::Type::None, ir.constant(jit::Type::I64, jit::fault_code(vector))), ir.leave(); }
     void raise(u8 vector, u16 error) { ir.call(static_cast<u16>(Helper::raise), jit::Type::None, ir.constant(jit::Type::I64, jit::fault_code(vector, error))), ir.leave(); }

@@ -18,6 +18,7 @@ void mov_to_segment(Lifter& l, const Insn& in) {
     if (in.op[1].reg == CS && in.op[1].kind == Operand::segment) return l.raise(6);
     const Val selector = in.op[1].is_mem() ? l.ir.load(Type::I16, l.linear(in.op[1], 2, false)) : l.gpr(in.op[1].reg, 2);
     if (in.op[0].reg == CS) return l.raise(6);
+    if (l.load_segment_8086(in.op[0].reg, selector)) return;
     l.end_with(Helper::mov_to_seg, l.c64(in.op[0].reg), l.ir.zext(selector, Type::I64));
 }
 

@@ -31,6 +31,7 @@ void lift_pop(Lifter& l, const Insn& in) {
     const Operand& o = in.op[0];
     const Val v = l.peek(size), top = l.ir.add(l.sp(), u64{size});
     if (o.kind == Operand::segment) {
+        if (l.load_segment_8086(o.reg, l.ir.trunc(v, Type::I16))) return l.set_sp(top);
         l.call(Helper::mov_to_seg, Type::None, l.c64(o.reg), l.ir.zext(l.ir.trunc(v, Type::I16), Type::I64), l.c64(l.next_rip()));
         l.set_sp(top);
         l.ir.leave();
