@@ -55,6 +55,11 @@ u64 helper_canonical(CpuState& s, u64 linear, u64, u64 seg) {
     return 0;
 }
 
+u64 helper_refuse_call(CpuState& s, u64 linear, u64 size, u64) {
+    if (probe_linear(s, linear, static_cast<unsigned>(size), true)) raise(s, vec::GP, 0);
+    return 0;
+}
+
 u64 helper_code_limit(CpuState& s, u64, u64 single, u64) {
     if (single) raise(s, vec::GP, 0);
     else s.x.fault = jit::Fault::alone_code;

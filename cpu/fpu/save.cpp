@@ -76,13 +76,18 @@ void put_register(Image m, unsigned offset, F80 v) {
 }
 F80 get_register(Image m, unsigned offset) { return {m.get(offset, 8), static_cast<u16>(m.get(offset + 8, 2))}; }
 
+/// The first field and then the last byte are checked, so that the latter is what a fault reports when the next page is missing (AMD's Zen).
+bool probe_ends(CpuState& s, u64 address, unsigned size, bool write, unsigned first) {
+    return probe_linear(s, address, first, write) && probe_linear(s, address + size - 1, 1, write);
+}
+
 void store_environment(X87& x, u64 size, u64 address, bool registers) {
     u8 buffer[108]{};
     const Image m{buffer};
     unsigned n = write_environment(x.s, size != 2, m);
     if (registers)
         for (unsigned i = 0; i < 8; ++i, n += 10) put_register(m, n, x.st(i));
-    if (!write_linear(x.s, address, buffer, n)) return;
+    if (!probe_ends(x.s, address, n, true, size != 2 ? 4 : 2) || !write_linear(x.s, address, buffer, n)) return;
     if (registers) {
         reset_fpu(x.f);
     } else {
@@ -95,7 +100,8 @@ void load_environment(X87& x, u64 size, u64 address, bool registers) {
     u8 buffer[108];
     const Image m{buffer};
     const unsigned env_bytes = size != 2 ? 28 : 14;
-    if (!read_linear(x.s, address, buffer, env_bytes + (registers ? 80 : 0))) return;
+    const unsigned size_bytes = env_bytes + (registers ? 80 : 0);
+    if (!probe_ends(x.s, address, size_bytes, false, size != 2 ? 4 : 2) || !read_linear(x.s, address, buffer, size_bytes)) return;
     unsigned n = read_environment(x.s, size != 2, m);
     if (!registers) return;
     const u32 tags = x.f.top_tags;

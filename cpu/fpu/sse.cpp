@@ -177,6 +177,7 @@ u64 helper_mmx_other(CpuState&, u64 a, u64 b, u64 c) {
 }
 
 namespace {
+/// Faults do not depend on the mask, as on AMD's Zen; the manual leaves that to the implementation.
 void move_masked(CpuState& s, u64 address, u64 data, u64 mask) {
     for (unsigned i = 0; i < 8; ++i)
         if (mask >> (8 * i + 7) & 1)
@@ -185,12 +186,13 @@ void move_masked(CpuState& s, u64 address, u64 data, u64 mask) {
 }  // namespace
 
 u64 helper_mask_move(CpuState& s, u64 a, u64 b, u64 c) {
-    move_masked(s, a, b, c);
+    if (probe_linear(s, a, 8, true)) move_masked(s, a, b, c);
     return 0;
 }
 
 u64 helper_mask_move16(CpuState& s, u64 a, u64 b, u64 c) {
     const V128 data = s.xmm[b & 15], mask = s.xmm[c & 15];
+    if (!probe_linear(s, a, 16, true)) return 0;
     move_masked(s, a, data.lo, mask.lo);
     if (s.x.fault == jit::Fault::none) move_masked(s, a + 8, data.hi, mask.hi);
     return 0;

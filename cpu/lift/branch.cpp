@@ -44,17 +44,14 @@ void lift_jmp(Lifter& l, const Insn& in) {
 
 void lift_call(Lifter& l, const Insn& in) {
     if (is_far(in)) return far_transfer(l, in, Helper::far_call);
-    const Val back = l.ir.constant(jit::int_type(near_size(l, in)), l.next_rip());
-    if (in.op[0].kind == Operand::rel) {
-        const u64 to = cut(l, in, in.op[0].value);
-        l.check_target(l.c64(to));
-        l.push(back);
-        l.ir.jump(to);
-        return;
-    }
-    const Val to = l.ir.zext(l.read(in.op[0]), Type::I64);
-    l.check_target(to);
-    l.push(back);
+    const unsigned size = near_size(l, in);
+    const bool direct = in.op[0].kind == Operand::rel;
+    const Val to = direct ? l.c64(cut(l, in, in.op[0].value)) : l.ir.zext(l.read(in.op[0]), Type::I64);
+    const Val top = l.ir.zext(l.ir.sub(l.gpr(RSP, l.stack_size()), u64{size}), Type::I64), at = l.linear(SS, top, size, true);
+    // The push's faults come before the target's.
+    if (const Val ok = l.target_ok(to)) l.ir.call_if(l.ir.icmp(Cmp::eq, ok, u64{0}), static_cast<u16>(Helper::refuse_call), at, l.c64(size));
+    l.ir.store(at, l.ir.constant(jit::int_type(size), l.next_rip()));
+    l.set_sp(top);
     l.ir.jump_to(to);
 }
 

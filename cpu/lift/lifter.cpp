@@ -95,6 +95,14 @@ Val Lifter::linear(Seg seg, Val ea, unsigned size, bool write) {
     return at;
 }
 
+Val Lifter::linear_aligned(const Operand& o, unsigned size, bool write) {
+    const Val ea = effective(o);
+    if (!code64()) require_aligned(ir.add(ir.get(static_cast<u8>(slot::base + o.seg), Type::I64), ea), 16);
+    const Val at = linear(o.seg, ea, size, write);
+    if (code64()) require_aligned(at, 16);
+    return at;
+}
+
 void Lifter::require_aligned(Val at, unsigned alignment) {
     ir.guard(ir.icmp(Cmp::eq, ir.and_(at, u64{alignment - 1}), u64{0}), jit::fault_code(13, 0));
 }
@@ -131,13 +139,16 @@ void Lifter::end_with(Helper h, Val a, Val b) {
     ir.leave();
 }
 
-void Lifter::check_target(Val rip) {
+Val Lifter::target_ok(Val rip) {
     // SDM vol. 2, JMP, "64-Bit Mode Exceptions": the target must be canonical. Elsewhere the flat code segment allows every 32-bit
     // offset, and real mode's every 16-bit one.
-    if (code64()) return ir.guard(ir.icmp(Cmp::eq, ir.sar(ir.shl(rip, 16u), 16u), rip), jit::fault_code(13, 0));
-    if (has(mode::FlatCs)) return;
-    if (!has(mode::Protected) && in_->op_size == 2) return;
-    ir.guard(ir.icmp(Cmp::ult, rip, ir.get(slot::code_end, Type::I64)), jit::fault_code(13, 0));
+    if (code64()) return ir.icmp(Cmp::eq, ir.sar(ir.shl(rip, 16u), 16u), rip);
+    if (has(mode::FlatCs) || (!has(mode::Protected) && in_->op_size == 2)) return {};
+    return ir.icmp(Cmp::ult, rip, ir.get(slot::code_end, Type::I64));
+}
+
+void Lifter::check_target(Val rip) {
+    if (const Val ok = target_ok(rip)) ir.guard(ok, jit::fault_code(13, 0));
 }
 
 void Lifter::jump(u64 rip) {

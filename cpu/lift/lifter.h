@@ -66,6 +66,8 @@ public:
     /// Linear address of [effective, +size) after segment checks.
     Val linear(const Operand& o, unsigned size, bool write) { return linear(o.seg, effective(o), size, write); }
     Val linear(Seg, Val effective, unsigned size, bool write);
+    /// The same for operands that must be aligned to 16 bytes; that is checked first.
+    Val linear_aligned(const Operand& o, unsigned size, bool write);
     /// #GP(0) unless the linear address is a multiple of `alignment` (16-byte SSE operands, CMPXCHG16B, FXSAVE).
     void require_aligned(Val linear, unsigned alignment);
 
@@ -95,6 +97,8 @@ public:
     void end_with(Helper h, Val a = {}, Val b = {});
     /// Near transfers: cut to the operand size, checked against the code segment's limit or for being canonical, before anything changes.
     void check_target(Val rip);
+    /// I8: 0 when check_target() would raise #GP(0). No value: it never does.
+    Val target_ok(Val rip);
     void jump(u64 rip);                      // ends the block
     void branch(Val cond, u64 rip);
     void jump_to(Val rip);

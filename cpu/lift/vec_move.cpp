@@ -13,8 +13,7 @@ void move_whole(Lifter& l, const Insn& in, bool aligned) {
     if (!begin_sse(l)) return;
     const Operand &to = in.op[0], &from = in.op[1];
     if (!to.is_mem()) return l.set_xmm(to.reg, source(l, from, 16, aligned));
-    const Val at = l.linear(to, 16, true);
-    if (aligned) l.require_aligned(at, 16);
+    const Val at = aligned ? l.linear_aligned(to, 16, true) : l.linear(to, 16, true);
     l.ir.store(at, l.xmm(from.reg));
 }
 
@@ -58,6 +57,7 @@ void move_mmx(Lifter& l, const Insn& in) {
         return l.write(to, v);
     }
     const Val at = l.linear(to, bytes, true);
+    l.ir.load(v.type, at, true);   // before the x87 state changes, since the store may fault
     touch_mmx(l, 8);
     l.ir.store(at, v);
 }
@@ -124,8 +124,8 @@ void lift_maskmovdqu(Lifter& l, const Insn& in) {
 }
 void lift_maskmovq(Lifter& l, const Insn& in) {
     if (!begin_mmx(l)) return;
+    touch_mmx(l, 8);   // also before a fault
     const Val at = l.linear(in.seg, l.ir.zext(l.gpr(RDI, in.addr_size), Type::I64), 8, true);
-    touch_mmx(l, 8);
     l.call(Helper::mask_move, Type::None, at, mmx_value(l, in.op[in.op_count - 2].reg), mmx_value(l, last(in).reg));
 }
 

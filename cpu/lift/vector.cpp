@@ -23,10 +23,8 @@ Val source(Lifter& l, const Operand& o, unsigned bytes, bool aligned) {
     case Operand::gpr: return from_int(l, l.read(o));
     default: break;
     }
-    const Val at = l.linear(o, bytes, false);
-    if (bytes < 16) return from_int(l, l.ir.load(jit::int_type(bytes), at));
-    if (aligned) l.require_aligned(at, 16);
-    return l.ir.load(Type::V128, at);
+    const Val at = aligned && bytes == 16 ? l.linear_aligned(o, bytes, false) : l.linear(o, bytes, false);
+    return bytes < 16 ? from_int(l, l.ir.load(jit::int_type(bytes), at)) : l.ir.load(Type::V128, at);
 }
 
 Val low64(Lifter& l, Val v) { return l.ir.vec(Op::vextract, Lane::I64, v, {}, 0, Type::I64); }
