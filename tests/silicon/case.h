@@ -65,6 +65,7 @@ struct Case {
     u64 rip() const { return code_origin() + where::next - length; }
     u32 flags = 2;
     FxState fx;
+    u64 fs_base = 0;       // in 64-bit code
     u32 patches = 0;       // lines of data memory that differ from the base image
     Line patch[6];
 };

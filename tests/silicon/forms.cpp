@@ -88,11 +88,17 @@ bool runs_in_user_mode(const Insn& in) {
 }
 
 bool is_vector(const Insn& in) {
-    if (in.opcode >= 0xd8 && in.opcode <= 0xdf && mnemonic_name(in.mn)[0] == 'F') return true;
-    for (const auto& o : in.op)
-        if (o.kind == Operand::st || o.kind == Operand::mmx || o.kind == Operand::xmm) return true;
-    const std::string name = mnemonic_name(in.mn);
-    return name == "EMMS" || name == "LDMXCSR" || name == "STMXCSR" || name == "WAIT" || name == "FWAIT";
+    static constexpr Isa isa_of[] = {
+        Isa::base,
+#define RULE(mnemonic, rule, isa) Isa::isa,
+#include "cpu/lift/rules.inc"
+#undef RULE
+    };
+    if ((in.mn == Mn::MOVSD || in.mn == Mn::CMPSD) && in.op_count) return true;
+    switch (isa_of[static_cast<size_t>(in.mn)]) {
+    case Isa::fpu: case Isa::mmx: case Isa::sse: case Isa::sse2: case Isa::sse3: case Isa::ssse3: return in.mn != Mn::MOVNTI;
+    default: return false;
+    }
 }
 
 std::vector<RuleForms> find_forms(CodeMode m, u64 features) {

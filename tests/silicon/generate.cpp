@@ -78,7 +78,9 @@ struct Generator::Maker {
         // A repeat prefix makes AMD's LOOPE and LOOPNE the one that the prefix names.
         if (named({"LOOP"}) && (c.in.rep || c.in.repne)) return true;
         // 0F 0D with a register: #UD on AMD, a NOP on Intel.
-        return c.in.mn == Mn::NOP && c.in.opcode == 0x0d && c.in.modrm >= 0xc0;
+        if (c.in.mn == Mn::NOP && c.in.opcode == 0x0d && c.in.modrm >= 0xc0) return true;
+        // The SSE4.1 form of PEXTRW, which models without it refuse.
+        return c.in.mn == Mn::PEXTRW && c.in.opcode == 0x15;
     }
 
     static bool canonical(u64 a) { return static_cast<u64>(static_cast<i64>(a << 16) >> 16) == a; }
@@ -312,7 +314,7 @@ struct Generator::Maker {
 
     void specials() {
         const unsigned size = c.in.op[0].size;
-        if (named({"DIV", "IDIV"}) && r.chance(70)) {
+        if ((c.in.mn == Mn::DIV || c.in.mn == Mn::IDIV) && r.chance(70)) {
             const unsigned w = size == 1 ? 8 : size * 8;
             const bool negative = r.chance(50) && c.in.mn == Mn::IDIV;
             u64 high = negative ? ~u64{0} : 0;
@@ -323,7 +325,7 @@ struct Generator::Maker {
             if (size == 1) set_low(RAX, 2, (high << w) | (r.value() & 0xff));
             else set_low(RDX, size, high);
         }
-        if (named({"CMPXCHG"}) && r.chance(60)) {
+        if ((c.in.mn == Mn::CMPXCHG || c.in.mn == Mn::CMPXCHG8B || c.in.mn == Mn::CMPXCHG16B) && r.chance(60)) {
             if (size <= 8 && c.in.mn == Mn::CMPXCHG) {
                 const Operand& o = c.in.op[0];
                 const u64 v = o.is_mem() ? peek(linear(o)) : c.gpr[o.reg & 15];
@@ -455,6 +457,7 @@ struct Generator::Maker {
 bool Generator::make(u64 seed, Case& c) const {
     c.seed = seed;
     c.mode = mode_;
+    c.fs_base = fs_base_;
     c.length = 0;
     c.patches = 0;
     Maker m{*this, c, Random{seed}};

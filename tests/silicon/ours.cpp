@@ -1,5 +1,6 @@
 #include "tests/silicon/ours.h"
 
+#include <algorithm>
 #include <cstring>
 
 #include "cpu/cpu.h"
@@ -174,8 +175,9 @@ void Ours::Rig::execute(const Case& c) {
         else if (executor == Executor::jit) cpu.engine().run();
         else cpu.engine().step();
         if (s.x.fault != jit::Fault::none || s.x.rip != c.rip()) return;
-        grant(n == 0 ? 1 : 1 + (c.seed ^ n) % 3);
-        if (c.in.repne || c.in.opcode == 0xa6 || c.in.opcode == 0xa7 || c.in.opcode == 0xae || c.in.opcode == 0xaf) grant(1);
+        const u64 left = s.gpr[RCX] & (c.in.addr_size == 8 ? ~u64{0} : (u64{1} << 8 * c.in.addr_size) - 1);
+        const bool may_stop = c.in.opcode == 0xa6 || c.in.opcode == 0xa7 || c.in.opcode == 0xae || c.in.opcode == 0xaf;
+        grant(may_stop || left == 0 ? 1 : std::min<u64>(left, 1 + (c.seed ^ n) % 3));
     }
 }
 
