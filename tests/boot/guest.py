@@ -18,6 +18,10 @@ def installer(arch, kind="text"):
     return ["--kernel", d + "linux", "--initrd", d + "initrd.gz"]
 
 
+# Busybox asks the terminal for its cursor position behind the prompt.
+PROMPT = r"# (\x1b\[6n)?$"
+
+
 class Guest:
     def __init__(self, command, limit=300):
         self.limit, self.text, self.seen = limit, "", 0
@@ -52,7 +56,7 @@ class Guest:
         self.process.stdin.write(line.encode() + b"\n")
         self.process.stdin.flush()
 
-    def run(self, line, prompt=r"# $"):
+    def run(self, line, prompt=PROMPT):
         """Types a shell command and returns what it printed."""
         start = self.seen
         self.send(line)

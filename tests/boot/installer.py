@@ -2,12 +2,12 @@
 """Debian's installer kernel and initrd, to a shell that works, and off again.   installer.py CALQUE ARCH [options of calque ...]"""
 import sys
 
-from guest import Guest, check, installer
+from guest import PROMPT, Guest, check, installer
 
 calque, arch, *options = sys.argv[1:]
 guest = Guest([calque, "--memory", "512M", *installer(arch), "--append", "console=ttyS0 rdinit=/bin/sh", "--serial", "stdio",
-               "--display", "none", *options], limit=560)
-guest.expect(r"# $")
+               "--display", "none", *options], limit=240)
+guest.expect(PROMPT)
 listing = guest.run("ls /")
 check("etc" in listing and "proc" in listing, "ls / shows the initrd", listing)
 guest.run("mount -t proc proc /proc")
