@@ -20,6 +20,8 @@
 //  * `leave` exits with Exit::leave; RIP and mode have been set by the helper.
 #pragma once
 #include <memory>
+#include <string>
+#include <utility>
 #include <vector>
 
 #include "jit/context.h"
@@ -69,17 +71,19 @@ public:
     /// Emits the code at offset 0 and whatever is common to all blocks into the empty arena, and keeps a reference to it.
     /// Called once at the start and again after every flush (with used = 0).
     virtual void begin(Arena&) = 0;
-    /// Appends a block's code to the arena. False when the arena is full (nothing has been changed then).
+    /// Appends a block's code to the arena. False when the arena is full (nothing has been changed then). True with entry 0 when this
+    /// block must stay with the interpreter.
     virtual bool translate(const TranslateRequest&, Translation& out) = 0;
     /// Points the link site `at` to `target`, an arena offset.
     virtual void patch(u32 at, u32 target) = 0;
     /// Runs translated code from its entry on until it exits.
     virtual Exit enter(u32 entry) = 0;
-    /// Names of what the back end can leave out, for --jit-disable, with what each does.
-    virtual std::vector<std::pair<std::string, std::string>> switches() const { return {}; }
+    /// Leaves out what backend_switches() calls so.
     virtual void disable(const std::string&) {}
 };
 
 /// The back end of this host. A back end that is built says so: its meson.build adds -DCALQUE_HAS_BACKEND to jit_args.
 std::unique_ptr<Backend> make_backend(void* state, const Layout&);
+/// Names of what it can leave out, for --jit-disable, with what each does.
+std::vector<std::pair<std::string, std::string>> backend_switches();
 }  // namespace calque::jit

@@ -63,7 +63,7 @@ struct Engine::Impl {
     bool interpret(BlockRecord&, Stop&);
     bool enter(BlockRecord&, Stop&);
     bool settle_fault(Stop&);
-    bool is_warm(BlockRecord& r) { return backend && r.page && r.kind != BlockRecord::single && r.counter++ >= warm; }
+    bool is_warm(BlockRecord& r) { return backend && r.page && r.kind != BlockRecord::single && static_cast<i32>(r.counter++) >= static_cast<i32>(warm); }
     bool translate(BlockRecord&);
 
     // ---- housekeeping
@@ -269,6 +269,10 @@ bool Engine::Impl::translate(BlockRecord& r) {
         flush_asked = true;
         return false;
     }
+    if (!t.entry) {
+        r.counter = 0x80000000;  // not again soon
+        return false;
+    }
     stats.host_bytes += t.end - t.entry;
     cache.translated(r, t);
     const Arena& a = memory->arena();
@@ -369,6 +373,9 @@ const EngineStats& Engine::stats() const { return impl_->stats; }
 std::vector<std::pair<std::string, std::string>> Engine::switches() {
     std::vector<std::pair<std::string, std::string>> out;
     for (const Pass& p : kPasses) out.emplace_back(p.name, p.what);
+#ifdef CALQUE_HAS_BACKEND
+    for (auto& s : backend_switches()) out.push_back(std::move(s));
+#endif
     out.emplace_back("none", "nothing, but check the IR after each pass");
     return out;
 }

@@ -8,12 +8,13 @@ namespace {
 constexpr unsigned kPartnerWindow = 24, kTargetWindow = 48;
 
 bool is_flags_op(Op op) { return op >= Op::flags_add && op <= Op::flags_sar; }
-bool is_zero(const Block& b, Ref r) { return b.code[r].op == Op::constant && b.code[r].imm == 0; }
-bool is_shift_by_constant(const Block& b, const Inst& i) {
-    return (i.op == Op::shl || i.op == Op::shr || i.op == Op::sar) && b.code[i.b].op == Op::constant && b.code[i.b].imm != 0;
+using Code = std::vector<Inst>;
+bool is_zero(const Code& b, Ref r) { return b[r].op == Op::constant && b[r].imm == 0; }
+bool is_shift_by_constant(const Code& b, const Inst& i) {
+    return (i.op == Op::shl || i.op == Op::shr || i.op == Op::sar) && b[i.b].op == Op::constant && b[i.b].imm != 0;
 }
 /// Ops whose host instruction sets ZF and SF of their result.
-bool sets_zero_and_sign(const Block& b, const Inst& i) {
+bool sets_zero_and_sign(const Code& b, const Inst& i) {
     switch (i.op) {
     case Op::add: case Op::sub: case Op::and_: case Op::or_: case Op::xor_: case Op::neg: return true;
     default: return is_shift_by_constant(b, i);
@@ -21,8 +22,8 @@ bool sets_zero_and_sign(const Block& b, const Inst& i) {
 }
 
 /// True when host flags after `k` answer `j`.
-bool makes(const Block& b, Ref k, const Inst& j) {
-    const Inst& i = b.code[k];
+bool makes(const Code& b, Ref k, const Inst& j) {
+    const Inst& i = b[k];
     if (i.type != j.type && j.op != Op::icmp) return false;
     switch (j.op) {
     case Op::flags_add: return i.op == Op::add && ((i.a == j.a && i.b == j.b) || (i.a == j.b && i.b == j.a));
@@ -52,14 +53,19 @@ bool keeps_host_flags(const Inst& i) {
 }
 
 void Analysis::run(const Block& b, const Layout& layout, const AnalysisOptions& options) {
-    values.assign(b.code.size(), Value{});
-    dying.assign(b.code.size(), 0);
+    code.assign(b.code.begin(), b.code.end());
+    end = code.size();
+    values.assign(end, Value{});
+    groups.clear();
     has_fp = false;
     for (const Inst& i : b.code) has_fp |= (info(i.op).effects & Fp) != 0;
-    if (options.fuse_flags) find_partners(b);
-    count_uses(b);
-    if (options.fold_addresses) find_folds(b);
-    if (options.targets) find_targets(b, layout);
+    narrow();
+    if (options.share_checks) find_groups();
+    dying.assign(end, 0);
+    if (options.fuse_flags) find_partners();
+    count_uses();
+    if (options.fold_addresses) find_folds();
+    if (options.targets) find_targets(layout);
     for (Ref r = 1; r < values.size(); ++r) {
         Value& v = values[r];
         if (v.last_use == 0) continue;
@@ -68,26 +74,123 @@ void Analysis::run(const Block& b, const Layout& layout, const AnalysisOptions& 
     }
 }
 
-void Analysis::find_partners(const Block& b) {
-    for (Ref j = 1; j < b.code.size(); ++j) {
-        const Inst& i = b.code[j];
-        if (!is_flags_op(i.op) && i.op != Op::icmp) continue;
-        const Ref first = j > kPartnerWindow ? static_cast<Ref>(j - kPartnerWindow) : Ref{1};
-        for (Ref k = static_cast<Ref>(j - 1); k >= first; --k) {
-            if (values[k].partner) continue;  // comes for free itself
-            if (makes(b, k, i)) {
-                values[j].partner = k;
-                break;
-            }
-            if (!keeps_host_flags(b.code[k])) break;
+/// A 64-bit result of which only the low half is used becomes a 32-bit one.
+void Analysis::narrow() {
+    std::vector<u8> uses(end);
+    for (Ref n = 1; n < end; ++n)
+        for (unsigned a = 0; a < info(code[n].op).args; ++a) uses[code[n].arg(a)] = static_cast<u8>(std::min(uses[code[n].arg(a)] + 1, 2));
+    for (Ref n = 1; n < end; ++n) {
+        const Inst& t = code[n];
+        if (t.op != Op::trunc || t.type != Type::I32 || uses[t.a] != 1) continue;
+        Inst& i = code[t.a];
+        if (i.type != Type::I64) continue;
+        switch (i.op) {
+        case Op::add: case Op::sub: case Op::and_: case Op::or_: case Op::xor_: case Op::mul: case Op::not_: case Op::neg: i.type = Type::I32; break;
+        case Op::shl: if (code[i.b].op == Op::constant && code[i.b].imm < 32) i.type = Type::I32; break;
+        default: break;
         }
     }
 }
 
-void Analysis::count_uses(const Block& b) {
-    for (auto n = b.code.size() - 1; n >= 1; --n) {
+namespace {
+constexpr i64 kMostSpan = 512;
+struct OpenGroup {
+    Ref root = 0;
+    bool is32 = false, write = false;
+    i64 lo = 0, hi = 0, leader_at = 0;
+    std::vector<std::pair<Ref, i64>> members;
+};
+/// What an address is, but for a constant.
+struct Place {
+    Ref root;
+    bool is32;
+    i64 at;
+};
+Place place_of(const Code& code, Ref r) {
+    Place p{r, false, 0};
+    if (code[r].op == Op::constant) return {0, false, static_cast<i64>(code[r].imm)};
+    if (code[r].op == Op::zext && result_type(code[code[r].a]) == Type::I32 && code[code[r].a].op != Op::constant) p.is32 = true, p.root = code[r].a;
+    for (;;) {
+        const Inst& i = code[p.root];
+        if ((i.op != Op::add && i.op != Op::sub) || code[i.b].op != Op::constant || i.type != (p.is32 ? Type::I32 : Type::I64)) return p;
+        const i64 c = p.is32 ? static_cast<i32>(code[i.b].imm) : static_cast<i64>(code[i.b].imm);
+        if (c <= -(1 << 24) || c >= (1 << 24)) return p;
+        p.at += i.op == Op::add ? c : -c;
+        p.root = i.a;
+    }
+}
+}  // namespace
+
+void Analysis::find_groups() {
+    std::vector<OpenGroup> open;
+    const auto close = [&] {
+        for (const OpenGroup& o : open) {
+            if (o.members.size() < 2) continue;
+            Group g;
+            g.leader = o.members[0].first, g.before = static_cast<i32>(o.leader_at - o.lo), g.span = static_cast<u16>(o.hi - o.lo);
+            g.write = o.write, g.is32 = o.is32, g.pointer = static_cast<Ref>(code.size());
+            Inst pointer;
+            pointer.op = Op::load, pointer.type = Type::I64;
+            code.push_back(pointer);
+            values.emplace_back();
+            values.back().last_use = o.members.back().first;
+            groups.push_back(g);
+            for (const auto& [r, at] : o.members) values[r].group = static_cast<u16>(groups.size()), values[r].group_at = static_cast<u16>(at - o.lo);
+        }
+        open.clear();
+    };
+    for (Ref n = 1; n < end; ++n) {
+        const Inst& i = code[n];
+        if (info(i.op).effects & Call) close();  // a helper may change mappings
+        if (i.op != Op::load && i.op != Op::store) continue;
+        const Place p = place_of(code, i.a);
+        const i64 first = p.at, last = p.at + bytes(i.type);
+        const bool write = i.op == Op::store || (i.aux & 1);
+        bool found = false;
+        for (OpenGroup& o : open) {
+            const i64 lo = std::min(o.lo, first), hi = std::max(o.hi, last);
+            if (o.root != p.root || o.is32 != p.is32 || hi - lo > kMostSpan || hi - lo < 0 || o.leader_at - lo > kMostSpan) continue;
+            o.lo = lo, o.hi = hi, o.write |= write;
+            o.members.emplace_back(n, first);
+            found = true;
+            break;
+        }
+        if (found) continue;
+        OpenGroup o;
+        o.root = p.root, o.is32 = p.is32, o.write = write, o.lo = first, o.hi = last, o.leader_at = first;
+        o.members.emplace_back(n, first);
+        open.push_back(std::move(o));
+        if (open.size() > 8) {
+            // The oldest goes: close() wants them all, so it is closed alone.
+            std::vector<OpenGroup> rest(std::make_move_iterator(open.begin() + 1), std::make_move_iterator(open.end()));
+            open.resize(1);
+            close();
+            open = std::move(rest);
+        }
+    }
+    close();
+}
+
+void Analysis::find_partners() {
+    for (Ref j = 1; j < end; ++j) {
+        const Inst& i = code[j];
+        if (!is_flags_op(i.op) && i.op != Op::icmp) continue;
+        const Ref first = j > kPartnerWindow ? static_cast<Ref>(j - kPartnerWindow) : Ref{1};
+        for (Ref k = static_cast<Ref>(j - 1); k >= first; --k) {
+            if (values[k].partner) continue;  // comes for free itself
+            if (makes(code, k, i)) {
+                values[j].partner = k;
+                break;
+            }
+            if (!keeps_host_flags(code[k])) break;
+        }
+    }
+}
+
+void Analysis::count_uses() {
+    for (auto n = end - 1; n >= 1; --n) {
         const Ref j = static_cast<Ref>(n);
-        const Inst& i = b.code[j];
+        const Inst& i = code[j];
         Value& v = values[j];
         const bool effect = (info(i.op).effects & ~ReadsState) != 0;
         if (!effect && v.uses == 0 && v.next_partner == 0) continue;  // dead: last_use stays 0
@@ -100,7 +203,7 @@ void Analysis::count_uses(const Block& b) {
             continue;
         }
         const unsigned args = info(i.op).args;
-        for (unsigned a = 0; a < args; ++a) {
+        for (unsigned a = member(j) ? 1 : 0; a < args; ++a) {
             if (!i.arg(a)) continue;
             Value& u = values[i.arg(a)];
             ++u.uses;
@@ -109,28 +212,28 @@ void Analysis::count_uses(const Block& b) {
     }
 }
 
-void Analysis::find_folds(const Block& b) {
+void Analysis::find_folds() {
     const auto constant = [&](Ref r, Type t, i64* out) {
-        const Inst& i = b.code[r];
+        const Inst& i = code[r];
         if (i.op != Op::constant) return false;
         *out = t == Type::I32 ? i64{static_cast<i32>(i.imm)} : static_cast<i64>(i.imm);
         return *out > -(1 << 28) && *out < (1 << 28);
     };
     // A sum that only this access uses.
     const auto foldable = [&](Ref r, Type t) {
-        const Inst& i = b.code[r];
+        const Inst& i = code[r];
         i64 c;
         return values[r].uses == 1 && values[r].next_partner == 0 && i.type == t && (i.op == Op::add || (i.op == Op::sub && constant(i.b, t, &c)));
     };
-    for (Ref n = 1; n < b.code.size(); ++n) {
-        const Inst& access = b.code[n];
-        if (access.op != Op::load && access.op != Op::store) continue;
+    for (Ref n = 1; n < end; ++n) {
+        const Inst& access = code[n];
+        if ((access.op != Op::load && access.op != Op::store) || member(n)) continue;
         Ref top = access.a;
         Type t = Type::I64;
-        if (b.code[top].op == Op::zext && values[top].uses == 1 && b.code[b.code[top].a].op != Op::constant && result_type(b.code[b.code[top].a]) == Type::I32 &&
-            foldable(b.code[top].a, Type::I32)) {
+        if (code[top].op == Op::zext && values[top].uses == 1 && code[code[top].a].op != Op::constant && result_type(code[code[top].a]) == Type::I32 &&
+            foldable(code[top].a, Type::I32)) {
             values[top].at = At::folded;
-            top = b.code[top].a;
+            top = code[top].a;
             t = Type::I32;
         }
         if (!foldable(top, t)) continue;
@@ -139,7 +242,7 @@ void Analysis::find_folds(const Block& b) {
         leaves[count++] = top;
         for (unsigned k = 0; k < count;) {
             const Ref r = leaves[k];
-            const Inst& i = b.code[r];
+            const Inst& i = code[r];
             i64 c;
             if (foldable(r, t)) {
                 const bool with_constant = constant(i.b, t, &c);
@@ -155,9 +258,9 @@ void Analysis::find_folds(const Block& b) {
         }
         bool scaled = false;
         for (unsigned k = 0; k < count; ++k) {
-            const Inst& i = b.code[leaves[k]];
+            const Inst& i = code[leaves[k]];
             if (!scaled && i.op == Op::shl && i.type == t && values[leaves[k]].uses == 1 && values[leaves[k]].next_partner == 0 &&
-                b.code[i.b].op == Op::constant && b.code[i.b].imm <= 3) {
+                code[i.b].op == Op::constant && code[i.b].imm <= 3) {
                 values[leaves[k]].at = At::folded;
                 leaves[k] = i.a;
                 scaled = true;
@@ -167,20 +270,25 @@ void Analysis::find_folds(const Block& b) {
     }
 }
 
-void Analysis::find_targets(const Block& b, const Layout& layout) {
-    for (Ref n = 1; n < b.code.size(); ++n) {
-        const Inst& set = b.code[n];
+void Analysis::find_targets(const Layout& layout) {
+    for (Ref n = 1; n < end; ++n) {
+        const Inst& set = code[n];
         if (set.op != Op::set || set.slot >= layout.pinned) continue;
         Ref d = set.a;
-        if (b.code[d].op == Op::zext && result_type(b.code[b.code[d].a]) == Type::I32) d = b.code[d].a;
-        const Op op = b.code[d].op;
-        if (op == Op::get || op == Op::constant || op == Op::zext || op == Op::trunc || op == Op::icmp || op == Op::cond || values[d].at == At::folded ||
+        // The last op that makes its bits; what only passes them on shares the register.
+        if (code[d].op == Op::zext && result_type(code[code[d].a]) == Type::I32) {
+            const Ref inner = code[d].a;
+            if (code[inner].op != Op::trunc) d = inner;
+            else if (code[code[inner].a].type == Type::I32) d = code[inner].a;
+        }
+        const Op op = code[d].op;
+        if (op == Op::get || op == Op::constant || op == Op::trunc || op == Op::icmp || op == Op::cond || values[d].at == At::folded ||
             values[d].target != 0xff || n - d > kTargetWindow) {
             continue;
         }
         bool observed = false;
         for (Ref k = static_cast<Ref>(d + 1); k < n && !observed; ++k) {
-            const Inst& i = b.code[k];
+            const Inst& i = code[k];
             observed = (info(i.op).effects & (MayFault | Call | Terminal)) || ((i.op == Op::get || i.op == Op::set) && i.slot == set.slot);
         }
         if (!observed) values[d].target = set.slot;

@@ -26,7 +26,6 @@ struct Value {
     bool clean = false;   // bits above the type are zero in the register or stack slot
     u8 slot = 0;
     u8 target = 0xff;     // the pinned slot that it is for, when it may be made there
-    u8 weird = 0;
     u16 spill = 0;        // stack slot that holds it too, + 1
     Ref next = 0;         // other values in the same register
     Ref last_use = 0;
@@ -36,24 +35,43 @@ struct Value {
     Ref next_partner = 0; // other partners of the same op; for the op: the first of them
     bool value_needed = false;  // partner ops: somebody wants the result, not only the flags
     bool born = false;    // already defined by its partner
+    u16 group = 0;        // load, store: the group of accesses it belongs to, + 1
+    u16 group_at = 0;     // load, store in a group: offset from the group's first byte
+};
+
+/// Accesses at constant distances from one another: the first of them checks the page for all.
+struct Group {
+    Ref leader = 0;       // the access that checks
+    Ref pointer = 0;      // a value of its own: the host address of the group's first byte, or -1 when the check failed
+    i32 before = 0;       // the leader's address minus this is the group's first byte
+    u16 span = 0;         // bytes
+    bool write = false;   // writable pages are asked for
+    bool is32 = false;    // addresses wrap at 4 GiB
+    u16 linear = 0;       // stack slot with the linear address after a failed check
 };
 
 struct AnalysisOptions {
-    bool fuse_flags = true, targets = true, fold_addresses = true;
+    bool fuse_flags = true, targets = true, fold_addresses = true, share_checks = true;
 };
 
 struct Analysis {
+    std::vector<Inst> code;  // the block's, simplified for this host, and behind it one for each group's pointer
+    size_t end = 0;          // of the block's own instructions
     std::vector<Value> values;
+    std::vector<Group> groups;
     std::vector<Ref> dying;  // per position: the first value that dies there
     bool has_fp = false;
 
     void run(const Block&, const Layout&, const AnalysisOptions&);
 
 private:
-    void find_partners(const Block&);
-    void find_folds(const Block&);
-    void count_uses(const Block&);
-    void find_targets(const Block&, const Layout&);
+    void narrow();
+    void find_groups();
+    void find_partners();
+    void find_folds();
+    void count_uses();
+    void find_targets(const Layout&);
+    bool member(Ref r) const { return values[r].group && groups[values[r].group - 1u].leader != r; }
 };
 
 /// True when the op leaves EFLAGS alone however it is emitted.

@@ -42,13 +42,13 @@ X64::Cold& X64::cold(Cold::Kind kind) {
 bool X64::emit_block(const TranslateRequest& request, Translation& out) {
     request_ = &request;
     block_ = &request.block;
-    code_ = block_->code.data();
     out_ = &out;
     start_ = (arena_.used + 15) & ~15u;
     if (start_ + 4096 > arena_.size) return false;
     error.clear();
     failed = full = false;
-    an_.run(*block_, layout, {sw.fuse_flags, sw.targets, sw.fold_addresses});
+    an_.run(*block_, layout, {sw.fuse_flags, sw.targets, sw.fold_addresses, sw.share_checks && sw.inline_tlb});
+    code_ = an_.code.data();
     std::fill(std::begin(owners_), std::end(owners_), Ref{0});
     std::fill(spill_refs_.begin(), spill_refs_.end(), u8{0});
     std::fill(vec_spill_refs_.begin(), vec_spill_refs_.end(), u8{0});
@@ -82,7 +82,7 @@ bool X64::emit_block(const TranslateRequest& request, Translation& out) {
     no_fit.entry = as.newLabel();
     as.js(no_fit.entry);
 
-    for (now_ = 1; now_ < block_->code.size() && errors.first == asmjit::kErrorOk && !failed; ++now_) {
+    for (now_ = 1; now_ < an_.end && errors.first == asmjit::kErrorOk && !failed; ++now_) {
         const Inst& i = code_[now_];
         const Value& v = an_.values[now_];
         if (v.last_use != 0 && v.at != At::folded && !v.born) {
@@ -115,38 +115,6 @@ bool X64::emit_block(const TranslateRequest& request, Translation& out) {
     if (errors.first != asmjit::kErrorOk) fail(errors.message.c_str());
     else if (unresolved) fail("unresolved label");
     return !failed;
-}
-
-void X64::cold_access(Cold& c) {
-    const bool vec = c.type == Type::V128;
-    for (Reg r = xmm0; r < 32; ++r) {
-        if (c.xmms >> r & 1) vmov(x86::ptr(x86::rsp, kXmmSaveAt + 16 * (r - xmm0), 16), r);
-    }
-    as.mov(context(offsetof(ExecContext, scratch) + 8 * kScratchAddress, 8), r64(c.addr));
-    const x86::Mem value_at = context(offsetof(ExecContext, scratch) + 8 * kScratchValue, 8);
-    if (c.kind == Cold::write) {
-        if (vec) vmovu(context(offsetof(ExecContext, vec), 16), c.value);
-        else if (c.has_imm) as.mov(value_at, Imm(c.imm));
-        else as.mov(value_at, r64(c.value));
-    }
-    as.mov(context(offsetof(ExecContext, unretired), 4), Imm(c.unretired));
-    as.mov(context(offsetof(ExecContext, block), 4), Imm(request_->number));
-    call_thunk(c.kind == Cold::write ? thunks.slow_write[c.what] : thunks.slow_read[c.what]);
-    if (c.kind == Cold::read) {
-        if (vec) {
-            vmovu(c.value, context(offsetof(ExecContext, vec), 16));
-        } else {
-            x86::Mem from = value_at;
-            from.setSize(bytes(c.type));
-            if (bytes(c.type) < 4) as.movzx(r32(c.value), from);
-            else as.mov(gp(c.value, bytes(c.type)), from);
-        }
-    }
-    for (Reg r = xmm0; r < 32; ++r) {
-        const x86::Mem at = x86::ptr(x86::rsp, kXmmSaveAt + 16 * (r - xmm0), 16);
-        if (c.xmms >> r & 1) avx() ? as.vmovaps(xmm(r), at) : as.movaps(xmm(r), at);
-    }
-    as.jmp(c.back);
 }
 
 void X64::emit_cold_one(Cold& c) {

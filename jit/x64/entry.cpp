@@ -191,6 +191,24 @@ HostCpu HostCpu::detect() {
     return c;
 }
 
+struct Switch {
+    const char* name;
+    const char* what;
+    bool Switches::*on;
+};
+constexpr Switch kSwitches[] = {
+    {"pinning", "guest registers in host registers across blocks", &Switches::pinning},
+    {"host_flags", "flags and comparisons answered by EFLAGS of the arithmetic", &Switches::fuse_flags},
+    {"linking", "direct jumps between blocks of a page", &Switches::link},
+    {"inline_lookup", "jumps to other pages looked up without leaving translated code", &Switches::inline_lookup},
+    {"inline_tlb", "loads and stores that hit the TLB done without a call", &Switches::inline_tlb},
+    {"address_modes", "sums folded into the address of the access", &Switches::fold_addresses},
+    {"shared_checks", "one TLB check for neighbouring accesses of a block", &Switches::share_checks},
+    {"targets", "results made in the guest register's host register", &Switches::targets},
+    {"avx", "AVX encodings for vectors", &Switches::avx},
+    {"bmi", "BMI and LZCNT instructions", &Switches::bmi},
+};
+
 class X64Backend final : public Backend {
 public:
     X64Backend(void* state, const Layout& layout) : state_{static_cast<u8*>(state)}, layout_{layout}, cpu_{HostCpu::detect()} {}
@@ -212,17 +230,18 @@ public:
         ASSERT(!errors.any && !code.hasUnresolvedLinks());
         arena.used = static_cast<u32>(as.offset());
         emitter_ = std::make_unique<X64>(layout_, cpu_, switches_, thunks_, arena);
+        cautious_ = switches_;
+        cautious_.fuse_flags = cautious_.fold_addresses = cautious_.targets = cautious_.share_checks = false;
+        plain_ = std::make_unique<X64>(layout_, cpu_, cautious_, thunks_, arena);
     }
 
     bool translate(const TranslateRequest& request, Translation& out) override {
-        if (emitter_->emit_block(request, out)) {
+        if (emitter_->emit_block(request, out) || retry(request, out)) {
             arena_->used = out.end;
             return true;
         }
         out = {};
-        if (emitter_->full) return false;
-        logger.error("cannot translate the block at %llx: %s", static_cast<unsigned long long>(request.block.rip), emitter_->error.c_str());
-        return false;
+        return !emitter_->full && !plain_->full;
     }
 
     void patch(u32 at, u32 target) override {
@@ -238,11 +257,6 @@ public:
         return static_cast<Exit>(fn(state_, arena_->rx + entry));
     }
 
-    std::vector<std::pair<std::string, std::string>> switches() const override {
-        std::vector<std::pair<std::string, std::string>> all;
-        for (const Switch& s : kSwitches) all.emplace_back(s.name, s.what);
-        return all;
-    }
     void disable(const std::string& name) override {
         for (const Switch& s : kSwitches) {
             if (name == s.name) switches_.*s.on = false;
@@ -250,6 +264,16 @@ public:
     }
 
 private:
+    /// Without what makes values live longer, there are registers for everything.
+    bool retry(const TranslateRequest& request, Translation& out) {
+        out = {};
+        if (emitter_->full) return false;
+        logger.warn("block at %llx: %s", static_cast<unsigned long long>(request.block.rip), emitter_->error.c_str());
+        if (plain_->emit_block(request, out)) return true;
+        if (!plain_->full) logger.error("block at %llx stays with the interpreter: %s", static_cast<unsigned long long>(request.block.rip), plain_->error.c_str());
+        return false;
+    }
+
     class Errors final : public asmjit::ErrorHandler {
     public:
         bool any = false;
@@ -257,22 +281,6 @@ private:
             any = true;
             logger.error("thunks: %s", text);
         }
-    };
-    struct Switch {
-        const char* name;
-        const char* what;
-        bool Switches::*on;
-    };
-    static constexpr Switch kSwitches[] = {
-        {"pinning", "guest registers in host registers across blocks", &Switches::pinning},
-        {"host_flags", "flags and comparisons answered by EFLAGS of the arithmetic", &Switches::fuse_flags},
-        {"linking", "direct jumps between blocks of a page", &Switches::link},
-        {"inline_lookup", "jumps to other pages looked up without leaving translated code", &Switches::inline_lookup},
-        {"inline_tlb", "loads and stores that hit the TLB done without a call", &Switches::inline_tlb},
-        {"address_modes", "sums folded into the address of the access", &Switches::fold_addresses},
-        {"targets", "results made in the guest register's host register", &Switches::targets},
-        {"avx", "AVX encodings for vectors", &Switches::avx},
-        {"bmi", "BMI and LZCNT instructions", &Switches::bmi},
     };
     unsigned pinned() const { return switches_.pinning ? std::min<unsigned>(layout_.pinned, kPinned) : 0; }
 
@@ -282,7 +290,8 @@ private:
     Switches switches_;
     Thunks thunks_;
     Arena* arena_ = nullptr;
-    std::unique_ptr<X64> emitter_;
+    Switches cautious_;
+    std::unique_ptr<X64> emitter_, plain_;
 };
 }  // namespace calque::jit::x64
 
@@ -291,5 +300,10 @@ std::unique_ptr<Backend> make_backend(void* state, const Layout& layout) {
     const auto cpu = x64::HostCpu::detect();
     if (!cpu.popcnt || !cpu.ssse3) return nullptr;  // older than x86-64-v2: interpreted
     return std::make_unique<x64::X64Backend>(state, layout);
+}
+std::vector<std::pair<std::string, std::string>> backend_switches() {
+    std::vector<std::pair<std::string, std::string>> all;
+    for (const x64::Switch& s : x64::kSwitches) all.emplace_back(s.name, s.what);
+    return all;
 }
 }  // namespace calque::jit

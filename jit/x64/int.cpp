@@ -334,7 +334,10 @@ void emit_sext(X64& e, const Inst& i) {
     e.define(i, d, bytes(i.type) >= 4);
 }
 
-void emit_trunc(X64& e, const Inst& i) { e.define_alias(e.index_of(i), i.a, false); }
+void emit_trunc(X64& e, const Inst& i) {
+    const bool same = e.size_of(i.a) == bytes(i.type);  // analysis has narrowed the operand
+    e.define_alias(e.index_of(i), i.a, same && e.value(i.a).at == At::reg && e.value(i.a).clean);
+}
 
 void emit_extract(X64& e, const Inst& i) {
     const Ref self = e.index_of(i);

@@ -131,11 +131,47 @@ x86::Mem X64::mem(const Address& a, i32 more, unsigned size) const {
 
 // ---- the probe: one compare checks the page, the right and that the access does not cross into the next page
 
+x86::Mem X64::tlb_field(Reg index, size_t offset) const {
+    const i32 table = static_cast<i32>(layout.tlb_offset) - kBias + static_cast<i32>(block().mode.view() * sizeof(Tlb::data[0]));
+    return x86::ptr(x86::rbp, r64(index), 0, table + static_cast<i32>(offset), 8);
+}
+
+/// Jumps to `slow` unless all of [address, address + size) lies in one page with that right. Afterwards index finds the entry.
+void X64::check_page(Reg address, Reg page, Reg index, unsigned size, bool write, const Label& slow) {
+    constexpr unsigned kEntryShift = 5;
+    static_assert(sizeof(TlbEntry) == 1u << kEntryShift);
+    constexpr u32 kIndexMask = ((1u << kTlbBits) - 1) << kEntryShift;
+    if (cpu.bmi2 && sw.bmi) {
+        as.rorx(r64(index), r64(address), 12 - kEntryShift);
+    } else {
+        as.mov(r32(index), r32(address));
+        as.shr(r32(index), 12 - kEntryShift);
+    }
+    as.and_(r32(index), Imm(kIndexMask));
+    if (size == 1) as.mov(r64(page), r64(address));
+    else as.lea(r64(page), x86::ptr(r64(address), static_cast<i32>(size - 1)));
+    as.and_(r64(page), Imm(-4096));
+    as.cmp(r64(page), tlb_field(index, write ? offsetof(TlbEntry, write_tag) : offsetof(TlbEntry, read_tag)));
+    as.jne(slow);
+}
+
 X64::Probe X64::probe(const Inst& i, unsigned size, bool write, u32 keep, Cold& c) {
+    const Ref self = index_of(i);
+    if (follows(self)) return probe_member(i, size, c);
     Probe p;
     p.slow = as.newLabel();
     p.back = as.newLabel();
     Address a = address(i.a);
+    const bool leading = leads(self);
+    if (leading) {
+        Group& g = group_of(self);
+        a.disp -= g.before;
+        a.is32 = g.is32;
+        size = g.span, write = g.write;
+        g.linear = new_spill(false);
+        ++spill_refs_[g.linear];
+        c.group = value(self).group, c.leads = true;
+    }
     const bool bare = a.index == kNoReg && a.base != kNoReg && a.disp == 0 && !a.is32;
     if (bare) {
         p.addr = a.base;
@@ -156,31 +192,38 @@ X64::Probe X64::probe(const Inst& i, unsigned size, bool write, u32 keep, Cold& 
     c.back = p.back;
     if (!sw.inline_tlb) {
         as.jmp(p.slow);
-        p.host = kNoReg;
         return p;
     }
-    const Reg page = scratch(), index = scratch();
-    constexpr unsigned kEntryShift = 5;
-    static_assert(sizeof(TlbEntry) == 1u << kEntryShift);
-    constexpr u32 kIndexMask = ((1u << kTlbBits) - 1) << kEntryShift;
-    if (cpu.bmi2 && sw.bmi) {
-        as.rorx(r64(index), r64(p.addr), 12 - kEntryShift);
-    } else {
-        as.mov(r32(index), r32(p.addr));
-        as.shr(r32(index), 12 - kEntryShift);
-    }
-    as.and_(r32(index), Imm(kIndexMask));
-    if (size == 1) as.mov(r64(page), r64(p.addr));
-    else as.lea(r64(page), x86::ptr(r64(p.addr), static_cast<i32>(size - 1)));
-    as.and_(r64(page), Imm(-4096));
-    const i32 table = static_cast<i32>(layout.tlb_offset) - kBias + static_cast<i32>(block().mode.view() * sizeof(Tlb::data[0]));
-    const auto entry = [&](size_t offset) { return x86::ptr(x86::rbp, r64(index), 0, table + static_cast<i32>(offset), 8); };
-    as.cmp(r64(page), entry(write ? offsetof(TlbEntry, write_tag) : offsetof(TlbEntry, read_tag)));
-    as.jne(p.slow);
-    as.mov(r64(index), entry(offsetof(TlbEntry, addend)));
-    unlock(page);
+    p.spare = scratch();
+    const Reg index = scratch();
+    check_page(p.addr, p.spare, index, size, write, p.slow);
+    as.mov(r64(index), tlb_field(index, offsetof(TlbEntry, addend)));
     p.host = index;
-    p.at = x86::ptr(r64(p.addr), r64(index), 0, 0, size);
+    if (leading) {
+        as.add(r64(index), r64(p.addr));
+        p.at = x86::ptr(r64(index), value(self).group_at, bytes(i.type));
+        define(group_of(self).pointer, index, true);
+        c.index = index;
+    } else {
+        unlock(p.spare);
+        p.at = x86::ptr(r64(p.addr), r64(index), 0, 0, size);
+    }
+    return p;
+}
+
+X64::Probe X64::probe_member(const Inst& i, unsigned size, Cold& c) {
+    const Ref self = index_of(i);
+    Probe p;
+    p.slow = as.newLabel();
+    p.back = as.newLabel();
+    p.host = use(group_of(self).pointer);
+    c.addr = c.index = p.host;
+    c.entry = p.slow, c.back = p.back;
+    c.group = value(self).group;
+    p.at = x86::ptr(r64(p.host), value(self).group_at, size);
+    if (i.op == Op::load && i.type != Type::V128) p.spare = dies_in_temp(group_of(self).pointer) ? p.host : scratch();
+    as.test(r64(p.host), r64(p.host));
+    as.js(p.slow);
     return p;
 }
 
@@ -196,22 +239,16 @@ void emit_load(X64& e, const Inst& i) {
     X64::Cold& c = e.cold(X64::Cold::read);
     c.type = i.type;
     c.what = access_code(e, size, i.aux & 1);
+    c.at = e.value(self).group_at;
     // Every register is chosen before the probe branches: the slow path comes back behind it.
     Reg d = i.type == Type::V128 ? e.scratch_xmm() : e.target_of(self);
     if (d == kNoReg && !e.sw.inline_tlb) d = e.scratch();
     const auto p = e.probe(i, size, i.aux & 1, 0, c);
-    if (i.type == Type::V128) {
-        c.xmms = e.live_xmm();
-        if (p.host != kNoReg) e.vmovu(d, p.at);
-        e.as.bind(p.back);
-        c.value = d;
-        e.define(i, d, true);
-        return;
-    }
     c.xmms = e.live_xmm();
-    if (d == kNoReg) d = p.host;
+    if (d == kNoReg) d = p.spare != kNoReg && (e.leads(self) || e.follows(self)) ? p.spare : p.host;
     if (p.host != kNoReg) {
-        if (size >= 4) e.as.mov(gp(d, size), p.at);
+        if (i.type == Type::V128) e.vmovu(d, p.at);
+        else if (size >= 4) e.as.mov(gp(d, size), p.at);
         else e.as.movzx(r32(d), p.at);
     }
     c.value = d;
@@ -225,6 +262,7 @@ void emit_store(X64& e, const Inst& i) {
     X64::Cold& c = e.cold(X64::Cold::write);
     c.type = i.type;
     c.what = access_code(e, size, false);
+    c.at = e.value(e.index_of(i)).group_at;
     i64 imm = 0;
     if (i.type == Type::V128) {
         c.value = e.use(i.b);
@@ -242,5 +280,110 @@ void emit_store(X64& e, const Inst& i) {
         else e.as.mov(p.at, gp(c.value, size));
     }
     e.as.bind(p.back);
+}
+
+// ---- out of line
+
+void X64::save_xmm(u32 mask) {
+    for (Reg r = xmm0; r < 32; ++r) {
+        if (mask >> r & 1) vmov(x86::ptr(x86::rsp, kXmmSaveAt + 16 * (r - xmm0), 16), r);
+    }
+}
+void X64::restore_xmm(u32 mask) {
+    for (Reg r = xmm0; r < 32; ++r) {
+        const x86::Mem at = x86::ptr(x86::rsp, kXmmSaveAt + 16 * (r - xmm0), 16);
+        if (mask >> r & 1) avx() ? as.vmovaps(xmm(r), at) : as.movaps(xmm(r), at);
+    }
+}
+
+/// The slow path's call: scratch[kScratchAddress] holds the address. Keeps every register but the destination.
+void X64::cold_call_slow(Cold& c) {
+    const bool vec = c.type == Type::V128;
+    save_xmm(c.xmms);
+    const x86::Mem value_at = context(offsetof(ExecContext, scratch) + 8 * kScratchValue, 8);
+    if (c.kind == Cold::write) {
+        if (vec) vmovu(context(offsetof(ExecContext, vec), 16), c.value);
+        else if (c.has_imm) as.mov(value_at, Imm(c.imm));
+        else as.mov(value_at, r64(c.value));
+    }
+    as.mov(context(offsetof(ExecContext, unretired), 4), Imm(c.unretired));
+    as.mov(context(offsetof(ExecContext, block), 4), Imm(request_->number));
+    call_thunk(c.kind == Cold::write ? thunks.slow_write[c.what] : thunks.slow_read[c.what]);
+    if (c.kind == Cold::read) {
+        if (vec) {
+            vmovu(c.value, context(offsetof(ExecContext, vec), 16));
+        } else {
+            x86::Mem from = value_at;
+            from.setSize(bytes(c.type));
+            if (bytes(c.type) < 4) as.movzx(r32(c.value), from);
+            else as.mov(gp(c.value, bytes(c.type)), from);
+        }
+    }
+    restore_xmm(c.xmms);
+}
+
+void X64::cold_access(Cold& c) {
+    if (c.group) return cold_group(c);
+    as.mov(context(offsetof(ExecContext, scratch) + 8 * kScratchAddress, 8), r64(c.addr));
+    cold_call_slow(c);
+    as.jmp(c.back);
+}
+
+/// An access of a group whose common check has failed: a check of its own. A leader that had to call the slow path then tries the
+/// common check again, since the usual cause is an entry that the TLB lacked.
+void X64::cold_group(Cold& c) {
+    const Group& g = an_.groups[c.group - 1u];
+    const unsigned size = bytes(c.type);
+    const Reg at = c.index;  // the register of the group's pointer: free for the address until the end
+    const x86::Mem linear = spill_mem(g.linear, 8);
+    if (c.leads) as.mov(linear, r64(c.addr));
+    else as.mov(r64(at), linear);
+    as.lea(gp(at, g.is32 ? 4 : 8), x86::ptr(r64(c.leads ? c.addr : at), c.at));
+    // Two more registers, saved over the access.
+    Reg two[2];
+    unsigned found = 0;
+    for (Reg r : {rax, rcx, rdx, rsi}) {
+        if (found < 2 && r != at && r != c.value) two[found++] = r;
+    }
+    if (found < 2) {
+        fail(__func__);
+        return;
+    }
+    const auto keep = [&](unsigned n) { return x86::ptr(x86::rsp, kSaveAt + 88 + 8 * static_cast<i32>(n), 8); };
+    for (unsigned n = 0; n < 2; ++n) as.mov(keep(n), r64(two[n]));
+    const Label slow = as.newLabel(), lost = as.newLabel(), out = as.newLabel();
+    check_page(at, two[0], two[1], size, c.kind == Cold::write || (c.what & 8), slow);
+    as.mov(r64(two[1]), tlb_field(two[1], offsetof(TlbEntry, addend)));
+    const x86::Mem host = x86::ptr(r64(at), r64(two[1]), 0, 0, size);
+    if (c.kind == Cold::read) {
+        if (c.type == Type::V128) vmovu(c.value, host);
+        else if (size >= 4) as.mov(gp(c.value, size), host);
+        else as.movzx(r32(c.value), host);
+    } else {
+        if (c.type == Type::V128) vmovu(host, c.value);
+        else if (c.has_imm) as.mov(host, Imm(c.imm));
+        else as.mov(host, gp(c.value, size));
+    }
+    as.jmp(lost);
+    as.bind(slow);
+    for (unsigned n = 0; n < 2; ++n) as.mov(r64(two[n]), keep(n));
+    as.mov(context(offsetof(ExecContext, scratch) + 8 * kScratchAddress, 8), r64(at));
+    cold_call_slow(c);
+    if (c.leads) {
+        as.mov(keep(0), r64(two[0]));
+        as.mov(keep(1), r64(two[1]));
+        as.mov(r64(at), linear);
+        check_page(at, two[0], two[1], g.span, g.write, lost);
+        as.add(r64(at), tlb_field(two[1], offsetof(TlbEntry, addend)));
+        for (unsigned n = 0; n < 2; ++n) as.mov(r64(two[n]), keep(n));
+        as.jmp(c.back);
+    } else {
+        as.jmp(out);
+    }
+    as.bind(lost);
+    for (unsigned n = 0; n < 2; ++n) as.mov(r64(two[n]), keep(n));
+    as.bind(out);
+    if (c.value != at) as.mov(r64(at), Imm(-1));
+    as.jmp(c.back);
 }
 }  // namespace calque::jit::x64

@@ -313,6 +313,7 @@ void X64::release(Ref r) {
 
 void X64::end_op() {
     for (Ref r = an_.dying[now_]; r; r = value(r).next_dying) release(r);
+    if (value(now_).group && value(group_of(now_).pointer).last_use == now_) --spill_refs_[group_of(now_).linear];
     locked_ = 0;
 }
 

@@ -53,7 +53,7 @@ inline x86::Gp r64(Reg r) { return gp(r, 8); }
 inline x86::Xmm xmm(Reg r) { return x86::xmm(r - 16u); }
 
 struct Switches {
-    bool pinning = true, fuse_flags = true, link = true, inline_lookup = true, inline_tlb = true, fold_addresses = true, targets = true,
+    bool pinning = true, fuse_flags = true, link = true, inline_lookup = true, inline_tlb = true, fold_addresses = true, targets = true, share_checks = true,
          avx = true, bmi = true;
 };
 struct HostCpu {
@@ -218,6 +218,10 @@ public:
         u64 rip = 0;                          // go; guard: fault code
         u32 unretired = 0;
         u32 xmms = 0, temps = 0;
+        u16 group = 0;                        // read, write: + 1
+        bool leads = false;
+        Reg index = kNoReg;                   // the group's pointer
+        u16 at = 0;                           // offset in the group
         // call_if: where the arguments were when the branch was taken
         struct Arg { At at = At::nowhere; Reg reg = 0; u8 slot = 0; u16 spill = 0; Type type = Type::None; u64 imm = 0; } args[3];
         const HelperInfo* helper = nullptr;
@@ -225,10 +229,16 @@ public:
     Cold& cold(Cold::Kind);
 
     struct Probe {
-        Reg addr = kNoReg, host = kNoReg;  // host: the register with the addend; kNoReg without inline TLB
+        Reg addr = kNoReg, host = kNoReg;  // host: the register with the addend, or the group's pointer; kNoReg without inline TLB
+        Reg spare = kNoReg;                // free again behind the compare
         Label slow, back;
         x86::Mem at;
     };
+    /// An access whose page the leader of its group has checked.
+    Probe probe_member(const Inst&, unsigned size, Cold&);
+    bool leads(Ref r) { return value(r).group && an_.groups[value(r).group - 1u].leader == r; }
+    bool follows(Ref r) { return value(r).group && !leads(r); }
+    Group& group_of(Ref r) { return an_.groups[value(r).group - 1u]; }
     /// `keep`: registers that must not be overwritten by the address.
     Probe probe(const Inst&, unsigned size, bool write, u32 keep, Cold&);
 
@@ -260,6 +270,12 @@ private:
     void emit_cold();
     void emit_cold_one(Cold&);
     void cold_access(Cold&);
+    void cold_group(Cold&);
+    void cold_call_slow(Cold&);
+    void save_xmm(u32 mask);
+    void restore_xmm(u32 mask);
+    void check_page(Reg address, Reg page, Reg index, unsigned size, bool write, const Label& slow);
+    x86::Mem tlb_field(Reg index, size_t offset) const;
     void cold_call_if(Cold&);
     void jump_entry();
     Reg load_value(Ref r, u32 mask);

@@ -256,9 +256,32 @@ private:
         default: return a;
         }
     }
+    /// Fields of a structure: accesses at constant distances.
+    void fields() {
+        const Type t = r_.one_in(3) ? Type::I32 : Type::I64;
+        const Ref m = constant(t, 0xffff), v = value(t);
+        Ref base = make(Op::and_, t, v, m);
+        if (r_.one_in(3)) { const Ref k = constant(t, 0x20000), o = constant(t, u64(-0x20000)); base = make(Op::add, t, base, k), base = make(Op::add, t, base, o); }
+        for (unsigned n = 2 + r_.below(5); n-- > 0;) {
+            const Ref c = constant(t, r_.one_in(6) ? r_.below(4096) : r_.below(80));
+            Ref a = make(r_.one_in(3) ? Op::sub : Op::add, t, base, c);
+            if (t == Type::I32) a = make(Op::zext, Type::I64, a);
+            if (r_.one_in(4)) base = a, t == Type::I32 ? base = make(Op::trunc, t, a) : base;
+            const Type w = access_type();
+            if (r_.one_in(2)) {
+                const Ref x = make(Op::load, w, a, 0, 0, r_.one_in(5));
+                if (w == Type::I64 && r_.one_in(2)) set(reg(), x);
+            } else {
+                const Ref x = value(w);
+                make(Op::store, w, a, x);
+            }
+            if (r_.one_in(6)) step();
+        }
+    }
     Type access_type() { return o_.vectors && r_.one_in(6) ? Type::V128 : int_type(); }
 
     void step() {
+        if (o_.memory && r_.one_in(25)) return fields();
         switch (r_.below(20)) {
         case 0: case 1: set(reg(), value(Type::I64)); break;
         case 2: case 3: case 4: arithmetic(); break;
