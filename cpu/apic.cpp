@@ -18,7 +18,7 @@ namespace calque {
 static Log log{"apic"};
 
 namespace {
-constexpr u32 Masked = 0x10000;
+constexpr u32 Masked = 0x10000, Level = 0x8000, RemoteIrr = 0x4000;
 constexpr u32 Version = 0x50014;   // version 14h, six LVT entries
 // Error status register.
 constexpr u32 SendIllegal = 0x20, ReceiveIllegal = 0x40, IllegalRegister = 0x80;
@@ -108,7 +108,10 @@ void LocalApic::eoi() {
     if (v < 0) return;
     const u8 vector = static_cast<u8>(v);
     put(isr_, vector, false);
-    if (get(tmr_, vector) && cpu_.wiring().eoi) cpu_.wiring().eoi->eoi(vector);
+    if (get(tmr_, vector)) {
+        if (cpu_.wiring().eoi) cpu_.wiring().eoi->eoi(vector);
+        if ((lvt_[Lint0] & RemoteIrr) && (lvt_[Lint0] & 0xff) == vector) lvt_[Lint0] &= ~RemoteIrr, sample_lint0();
+    }
     update();
 }
 
@@ -164,12 +167,23 @@ void LocalApic::local_event(unsigned n) {
     }
 }
 
+/// LINT0 as a level-triggered source: delivered once, and again at its EOI while the pin stays high (SDM, "Local Vector Table",
+/// remote IRR). LINT1 knows edges only.
+void LocalApic::sample_lint0() {
+    const u32 lvt = lvt_[Lint0];
+    if (!pins_[0] || (lvt & (Masked | RemoteIrr)) || !(lvt & Level) || (lvt >> 8 & 7) != 0) return;
+    lvt_[Lint0] |= RemoteIrr;
+    accept(static_cast<u8>(lvt), true);
+}
+
 // "If the local APIC is globally disabled, LINT0 and LINT1 are INTR and NMI."
 void LocalApic::lint(unsigned n, bool level) {
     const bool rising = level && !pins_[n];
     pins_[n] = level;
     if (!global_enabled()) {
         if (n == 1 && rising) cpu_.raise_nmi();
+    } else if (n == 0 && (lvt_[Lint0] & Level) && (lvt_[Lint0] >> 8 & 7) == 0) {
+        sample_lint0();
     } else if (rising && !(n == 0 && ext_lint0())) {
         local_event(Lint0 + n);
     }
@@ -210,7 +224,7 @@ u32 LocalApic::read(unsigned reg) {
     if (reg >= 0x10 && reg < 0x18) return isr_[reg - 0x10];
     if (reg >= 0x18 && reg < 0x20) return tmr_[reg - 0x18];
     if (reg >= 0x20 && reg < 0x28) return irr_[reg - 0x20];
-    if (reg >= 0x32 && reg < 0x38) return lvt_[reg - 0x32] | (reg == 0x35 && pins_[0] && (lvt_[Lint0] & 0x8000) ? 0x4000 : 0);
+    if (reg >= 0x32 && reg < 0x38) return lvt_[reg - 0x32];
     if (reg != 0x09 && reg != 0x0c && reg != 0x0b) error(IllegalRegister);
     return 0;
 }
@@ -228,7 +242,8 @@ void LocalApic::write_lvt(unsigned n, u32 value) {
     value &= writable[n];
     if (!software_enabled()) value |= Masked;
     const u32 old = lvt_[n];
-    lvt_[n] = value;
+    lvt_[n] = value | (n == Lint0 && (value & Level) ? old & RemoteIrr : 0);
+    if (n == Lint0) sample_lint0();
     if (n != TimerLvt) return;
     if (((old & ~value) & Masked) && (old >> 17 & 3) == 2) expire_unseen();
     if ((old ^ value) & 0x60000) {

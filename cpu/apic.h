@@ -60,6 +60,7 @@ private:
     void accept(u8 vector, bool level);
     void error(u32 bits);
     void local_event(unsigned lvt);
+    void sample_lint0();
     bool addressed(u8 dest, bool logical) const;
     bool addressed_x2(u32 dest, bool logical) const;
     void arrive(ApicDelivery mode, u8 vector, bool level);

@@ -212,6 +212,27 @@ TEST_CASE("APIC: LINT0 passes the 8259A's interrupt, or is a source of its own")
     CHECK(r.apic().passes_intr());   // globally disabled: LINT0 is INTR
 }
 
+TEST_CASE("APIC: LINT0 as a level-triggered source") {
+    Rig r;
+    r.enable();
+    r.write(0x350, 0x8077);
+    r.cpu->intr().raise();
+    CHECK(r.read(0x350) == 0xc077);   // remote IRR
+    CHECK(r.take() == 0x77);
+    r.write(0xb0, 0);                 // the pin is still high
+    CHECK(r.take() == 0x77);
+    r.cpu->intr().lower();
+    CHECK(r.read(0x350) == 0xc077);
+    r.write(0xb0, 0);
+    CHECK(r.read(0x350) == 0x8077);
+    CHECK(r.take() == -1);
+    r.write(0x350, 0x18077);
+    r.cpu->intr().raise();
+    CHECK(r.take() == -1);
+    r.write(0x350, 0x8077);           // unmasked while high
+    CHECK(r.take() == 0x77);
+}
+
 TEST_CASE("a processor without APIC takes its interrupts from the pins") {
     for (const char* model : {"486", "pentium", "default,-apic,-x2apic,-tsc-deadline"}) {
         CAPTURE(model);
