@@ -138,7 +138,7 @@ const PageEntry* translate(CpuState& s, u64 linear, Access access, unsigned view
     Walk w;
     const u32 r = walk(s, linear, access, view, w);
     if (r != ~0u) {
-        // A page fault voids what is remembered of the page ("Invalidation of TLBs and Paging-Structure Caches").
+        // A remembered translation that did not allow the access has just been checked against the tables: no fault is spurious.
         error = r | error_bits(s, access, view);
         return nullptr;
     }

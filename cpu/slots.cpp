@@ -60,7 +60,7 @@ void raise_code(void* state, u64 code) { helper_raise(*static_cast<CpuState*>(st
 const jit::Layout& cpu_layout() {
     static const auto slots = make_slots();
     static const jit::Layout layout{
-        slots.data(), slot::count, 17, slot::mxcsr, offsetof(CpuState, tlb), kHelpers,
+        slots.data(), slot::count, 16, slot::mxcsr, offsetof(CpuState, tlb), kHelpers,
         static_cast<u16>(Helper::count), slow_read, slow_write, raise_code,
     };
     return layout;

@@ -33,6 +33,8 @@ void dead_flags(Block& b, const Layout&) {
         if (i.op != Op::flag_merge) continue;
         const u16 now = static_cast<u16>(i.imm) & fl::All & wanted[n], old = fl::All & ~static_cast<u16>(i.imm) & wanted[n];
         if (now && old) continue;
+        // A single flag put in place is not yet a flags value: it lacks the bit that is always set.
+        if (now && info(b.code[i.b].op).result != ResultKind::flags && b.code[i.b].op != Op::get) continue;
         aliases.set(n, now ? i.b : i.a);
         drop(i);
     }
