@@ -46,8 +46,8 @@ constexpr u64 set(F... f) { return ((u64{1} << static_cast<unsigned>(f)) | ...);
 constexpr u64 Missing = set(Isa::sse4_1, Isa::sse4_2, Isa::bmi1);
 
 constexpr u64 Base486 = set(Isa::base, Isa::fpu);
-constexpr u64 BasePentium = Base486 | set(Isa::vme, Isa::de, Isa::pse, Isa::tsc, Isa::msr, Isa::mce, Isa::cx8);
-constexpr u64 BasePentium3 = BasePentium | set(Isa::pae, Isa::apic, Isa::sep, Isa::mtrr, Isa::pge, Isa::mca, Isa::cmov, Isa::pat, Isa::pse36, Isa::mmx,
+constexpr u64 BasePentium = Base486 | set(Isa::vme, Isa::de, Isa::pse, Isa::tsc, Isa::msr, Isa::mce, Isa::cx8, Isa::mmx);
+constexpr u64 BasePentium3 = BasePentium | set(Isa::pae, Isa::apic, Isa::sep, Isa::mtrr, Isa::pge, Isa::mca, Isa::cmov, Isa::pat, Isa::pse36,
                                                Isa::fxsr, Isa::sse);
 constexpr u64 BaseV1 = BasePentium3 | set(Isa::clflush, Isa::sse2, Isa::syscall, Isa::nx, Isa::long_mode, Isa::invtsc);
 constexpr u64 BaseCore2 = BaseV1 | set(Isa::sse3, Isa::ssse3, Isa::cx16, Isa::lahf64, Isa::monitor);
@@ -74,7 +74,7 @@ constexpr ModelRow kModels[] = {
     {"default", "what Calque does well", "Calque Virtual CPU", Atom, 0x16, Default},
     {"max", "everything that Calque has", "Calque Virtual CPU", Atom, 0x16, Max},
     {"486", "80486DX4", "", 0x480, 1, Base486},
-    {"pentium", "Pentium", "", 0x543, 1, BasePentium},
+    {"pentium", "Pentium MMX", "", 0x543, 1, BasePentium},
     {"pentium3", "Pentium III", "", 0x683, 2, BasePentium3},
     {"core2", "Core 2", "Calque Core 2", 0x6fb, 0xa, BaseCore2},
     {"x86-64-v1", "the baseline of 64-bit systems", "Calque x86-64-v1", Atom, 0x16, BaseV1},
