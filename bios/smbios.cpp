@@ -44,7 +44,7 @@ private:
 
 void add_system(Structures& s) {
     s.begin(1, kSystem);
-    s.string("Calque"), s.string("Calque PC (i440FX + PIIX)"), s.string("1.0"), s.n(0, 1);
+    s.string("Calque"), s.string("PC (i440FX + PIIX)"), s.string("1.0"), s.n(0, 1);
     s.n(0, 8), s.n(0, 8);        // UUID: not set
     s.n(6, 1), s.n(0, 2);        // woken by the power switch; no SKU, no family
     s.end();
