@@ -139,11 +139,11 @@ bool any_device(const Pieces& ps, bool write) {
     return false;
 }
 
-void remember(CpuState& s, const Pieces& ps, unsigned view) {
+void remember(CpuState& s, const Pieces& ps, unsigned view, bool write) {
     for (const Piece& p : ps) {
         if (!p.page.host) continue;
         if (s.watching && breakpoints_hit(s, p.linear & ~u64{0xfff}, 4096, true)) continue;
-        s.mmu->fill(s, p.linear, view, p.page);
+        s.mmu->fill(s, p.linear, view, write, p.page);
     }
 }
 
@@ -186,7 +186,7 @@ u64 read_slowly(CpuState& s, u64 address, unsigned size, bool for_write, unsigne
     if (!find_pieces(s, address, size, for_write ? Access::write : Access::read, view, ps)) return 0;
     if (any_device(ps, for_write) && must_be_alone(s)) return 0;
     if (s.watching && watched(s, address, size, for_write)) return 0;
-    remember(s, ps, view);
+    remember(s, ps, view, for_write);
     u8 b[16]{};
     copy_in(s, ps, b);
     return load_value(s, b, size);
@@ -199,7 +199,7 @@ void write_slowly(CpuState& s, u64 address, u64 value, unsigned size, unsigned v
     if (s.watching && watched(s, address, size, true)) return;
     u8 b[16];
     store_value(s, b, value, size);
-    if (copy_out(s, ps, b)) remember(s, ps, view);
+    if (copy_out(s, ps, b)) remember(s, ps, view, true);
 }
 }  // namespace
 
@@ -212,7 +212,7 @@ u64 slow_read(void* state, u64 address, u32 what) {
         const PageEntry* e = translate(s, address, for_write ? Access::write : Access::read, view, error);
         if (!e) return raise_page_fault(s, address, error), 0;
         if (e->host && (!for_write || (e->flags & page::HostWritable))) [[likely]] {
-            s.mmu->fill(s, address, view, *e);
+            s.mmu->fill(s, address, view, for_write, *e);
             return load_value(s, e->host + (address & 0xfff), size);
         }
     }
@@ -236,7 +236,7 @@ void slow_write(void* state, u64 address, u64 value, u32 what) {
         return;
     }
     store_value(s, to, value, size);
-    s.mmu->fill(s, address, view, *e);
+    s.mmu->fill(s, address, view, true, *e);
 }
 
 bool read_linear(CpuState& s, u64 address, void* out, unsigned size, Rights r) {

@@ -42,7 +42,7 @@ public:
     bool drop_page(CpuState&, u64 linear, u16 pcid, bool global_too);
 
     // ---- the inline TLB
-    void fill(CpuState&, u64 linear, unsigned view, const PageEntry&);
+    void fill(CpuState&, u64 linear, unsigned view, bool write, const PageEntry&);
     void clear_inline(CpuState&, bool keep_global);
     void clear_inline_page(CpuState&, u64 linear);
     void clear_write_tags(CpuState&, const u8* host_page);

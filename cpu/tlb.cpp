@@ -13,7 +13,7 @@ unsigned large_slot(u64 range) { return static_cast<unsigned>((range ^ range >> 
 }  // namespace
 
 Mmu::Mmu() : pages_(size_t{1} << kBits) {
-    filled_.reserve(size_t{jit::kTlbViews} << jit::kTlbBits);
+    filled_.reserve(size_t{jit::kTlbTables} << jit::kTlbBits);
     global_asid_ = fresh_asid();
     enter(0);
 }
@@ -94,18 +94,22 @@ bool Mmu::drop_page(CpuState& s, u64 linear, u16 pcid, bool global_too) {
     return large != 0;
 }
 
-void Mmu::fill(CpuState& s, u64 linear, unsigned view, const PageEntry& e) {
-    const unsigned i = static_cast<unsigned>(linear >> 12) & kInlineMask;
-    jit::TlbEntry& t = s.tlb.data[view][i];
-    const u64 tag = linear & ~u64{4095};
-    if (!(t.spare & kListed)) filled_.push_back(static_cast<u16>(view << jit::kTlbBits | i));
-    t.read_tag = tag;
-    t.write_tag = jit::kNoTag;
-    t.addend = reinterpret_cast<u64>(e.host) - tag;
-    t.spare = kListed | (e.flags & page::Global ? kGlobal : 0);
-    if (!(e.flags & page::Dirty) || !(e.flags & page::HostWritable)) return;
-    const bool may_write = (e.flags & page::Write) || (view != mode::ViewUser && !(s.cr0 & cr0::WP));
-    if (may_write && !s.cpu->engine().has_code(e.host)) t.write_tag = tag;
+// The entry for the access that missed, and one for the other kind of access where that throws out nothing.
+void Mmu::fill(CpuState& s, u64 linear, unsigned view, bool write, const PageEntry& e) {
+    const bool may_write = (e.flags & page::Dirty) && (e.flags & page::HostWritable) &&
+                           ((e.flags & page::Write) || (view != mode::ViewUser && !(s.cr0 & cr0::WP))) && !s.cpu->engine().has_code(e.host);
+    const auto put = [&](bool for_write, bool only_if_free) {
+        const unsigned table = jit::tlb_table(view, for_write), i = static_cast<unsigned>(linear >> 12) & kInlineMask;
+        jit::TlbEntry& t = s.tlb.data[table][i];
+        if (only_if_free && (t.read_tag & t.write_tag) != jit::kNoTag) return;
+        if (!(t.spare & kListed)) filled_.push_back(static_cast<u16>(table << jit::kTlbBits | i));
+        const u64 tag = linear & ~u64{4095};
+        (for_write ? t.write_tag : t.read_tag) = tag;
+        t.addend = reinterpret_cast<u64>(e.host) - tag;
+        t.spare = kListed | (e.flags & page::Global ? kGlobal : 0);
+    };
+    if (!write || !may_write) put(false, write);
+    if (may_write) put(true, !write), put(false, true);
 }
 
 void Mmu::clear_inline(CpuState& s, bool keep_global) {
@@ -127,7 +131,7 @@ void Mmu::clear_inline_page(CpuState& s, u64 linear) {
     const u64 tag = linear & ~u64{4095};
     for (auto& view : s.tlb.data) {
         jit::TlbEntry& t = view[static_cast<unsigned>(linear >> 12) & kInlineMask];
-        if (t.read_tag == tag) t.read_tag = t.write_tag = jit::kNoTag;
+        if (t.read_tag == tag || t.write_tag == tag) t.read_tag = t.write_tag = jit::kNoTag;
     }
 }
 

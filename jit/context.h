@@ -5,7 +5,8 @@
 
 namespace calque::jit {
 
-/// One entry of the data TLB. A tag is the linear page address when the access is allowed inline, else kNoTag. Entries exist
+/// One entry of the data TLB. Reads and writes (read-modify-writes too) look into tables of their own, so that copying between two
+/// pages of the same index does not thrash: entries for reads have no write_tag and the other way round. A tag is the linear page address when the access is allowed inline, else kNoTag. Entries exist
 /// only for plain RAM; a write tag also says that the page is dirty in the guest's tables and holds no translated code.
 struct TlbEntry {
     u64 read_tag, write_tag;
@@ -13,7 +14,8 @@ struct TlbEntry {
     u64 spare;   // for the guest layer
 };
 constexpr u64 kNoTag = ~u64{0};
-constexpr unsigned kTlbBits = 10, kTlbViews = 4;
+constexpr unsigned kTlbBits = 10, kTlbViews = 4, kTlbTables = 2 * kTlbViews;
+constexpr unsigned tlb_table(unsigned view, bool write) { return view + (write ? kTlbViews : 0); }
 
 /// One entry of the fetch TLB: where the translations of a linear page are, for one mode.
 /// entries[linear & 4095] is the offset of host code in the arena, or of the arena's "not translated" stub.
@@ -24,7 +26,7 @@ struct FetchEntry {
 constexpr unsigned kFetchBits = 9;
 
 struct Tlb {
-    TlbEntry data[kTlbViews][1u << kTlbBits];
+    TlbEntry data[kTlbTables][1u << kTlbBits];
     FetchEntry fetch[1u << kFetchBits];
 };
 

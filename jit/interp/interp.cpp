@@ -94,7 +94,8 @@ Interp::Interp(void* state, const Layout& layout) : values_{std::make_unique<Val
 
 void Interp::run(const InterpBlock& b) {
     auto& tlb = *reinterpret_cast<Tlb*>(frame_.state + frame_.layout->tlb_offset);
-    frame_.tlb = tlb.data[b.view >> 4];
+    frame_.tlb[0] = tlb.data[tlb_table(b.view >> 4, false)];
+    frame_.tlb[1] = tlb.data[tlb_table(b.view >> 4, true)];
     frame_.view = b.view;
     frame_.end_rip = b.end_rip;
     b.code[0].run(frame_, &b.code[0]);

@@ -14,7 +14,7 @@ struct InterpFrame {
     Value* v = nullptr;           // by Ref
     u8* state = nullptr;          // the state pointer
     ExecContext* x = nullptr;     // the same, typed
-    TlbEntry* tlb = nullptr;      // the view of this block
+    TlbEntry* tlb[2]{};           // of this block's view, for reads and for writes
     u32* fp_control = nullptr;    // the slot Layout::fp_control
     u32 view = 0;                 // Mode::view() << 4, as slow paths want it
     u64 end_rip = 0;

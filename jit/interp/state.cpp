@@ -23,7 +23,7 @@ template <class T> constexpr u32 size_code = sizeof(T) == 1 ? 0 : sizeof(T) == 2
 // The host address when the access hits in the TLB. One compare tests tag, permission and that the last byte is on the page.
 template <class T, u64 TlbEntry::*Tag>
 inline u8* hit(const InterpFrame& f, u64 address) {
-    const TlbEntry& e = f.tlb[address >> 12 & ((1u << kTlbBits) - 1)];
+    const TlbEntry& e = f.tlb[Tag == &TlbEntry::write_tag][address >> 12 & ((1u << kTlbBits) - 1)];
     if (((address + (sizeof(T) - 1)) & ~u64{4095}) != e.*Tag) return nullptr;
     return reinterpret_cast<u8*>(address + e.addend);
 }

@@ -131,8 +131,8 @@ x86::Mem X64::mem(const Address& a, i32 more, unsigned size) const {
 
 // ---- the probe: one compare checks the page, the right and that the access does not cross into the next page
 
-x86::Mem X64::tlb_field(Reg index, size_t offset) const {
-    const i32 table = static_cast<i32>(layout.tlb_offset) - kBias + static_cast<i32>(block().mode.view() * sizeof(Tlb::data[0]));
+x86::Mem X64::tlb_field(Reg index, bool write, size_t offset) const {
+    const i32 table = static_cast<i32>(layout.tlb_offset) - kBias + static_cast<i32>(tlb_table(block().mode.view(), write) * sizeof(Tlb::data[0]));
     return x86::ptr(x86::rbp, r64(index), 0, table + static_cast<i32>(offset), 8);
 }
 
@@ -151,7 +151,7 @@ void X64::check_page(Reg address, Reg page, Reg index, unsigned size, bool write
     if (size == 1) as.mov(r64(page), r64(address));
     else as.lea(r64(page), x86::ptr(r64(address), static_cast<i32>(size - 1)));
     as.and_(r64(page), Imm(-4096));
-    as.cmp(r64(page), tlb_field(index, write ? offsetof(TlbEntry, write_tag) : offsetof(TlbEntry, read_tag)));
+    as.cmp(r64(page), tlb_field(index, write, write ? offsetof(TlbEntry, write_tag) : offsetof(TlbEntry, read_tag)));
     as.jne(slow);
 }
 
@@ -197,7 +197,7 @@ X64::Probe X64::probe(const Inst& i, unsigned size, bool write, u32 keep, Cold& 
     p.spare = scratch();
     const Reg index = scratch();
     check_page(p.addr, p.spare, index, size, write, p.slow);
-    as.mov(r64(index), tlb_field(index, offsetof(TlbEntry, addend)));
+    as.mov(r64(index), tlb_field(index, write, offsetof(TlbEntry, addend)));
     p.host = index;
     if (leading) {
         as.add(r64(index), r64(p.addr));
@@ -352,8 +352,9 @@ void X64::cold_group(Cold& c) {
     const auto keep = [&](unsigned n) { return x86::ptr(x86::rsp, kSaveAt + 88 + 8 * static_cast<i32>(n), 8); };
     for (unsigned n = 0; n < 2; ++n) as.mov(keep(n), r64(two[n]));
     const Label slow = as.newLabel(), lost = as.newLabel(), out = as.newLabel();
-    check_page(at, two[0], two[1], size, c.kind == Cold::write || (c.what & 8), slow);
-    as.mov(r64(two[1]), tlb_field(two[1], offsetof(TlbEntry, addend)));
+    const bool write = c.kind == Cold::write || (c.what & 8);
+    check_page(at, two[0], two[1], size, write, slow);
+    as.mov(r64(two[1]), tlb_field(two[1], write, offsetof(TlbEntry, addend)));
     const x86::Mem host = x86::ptr(r64(at), r64(two[1]), 0, 0, size);
     if (c.kind == Cold::read) {
         if (c.type == Type::V128) vmovu(c.value, host);
@@ -374,7 +375,7 @@ void X64::cold_group(Cold& c) {
         as.mov(keep(1), r64(two[1]));
         as.mov(r64(at), linear);
         check_page(at, two[0], two[1], g.span, g.write, lost);
-        as.add(r64(at), tlb_field(two[1], offsetof(TlbEntry, addend)));
+        as.add(r64(at), tlb_field(two[1], g.write, offsetof(TlbEntry, addend)));
         for (unsigned n = 0; n < 2; ++n) as.mov(r64(two[n]), keep(n));
         as.jmp(c.back);
     } else {

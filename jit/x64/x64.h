@@ -275,7 +275,7 @@ private:
     void save_xmm(u32 mask);
     void restore_xmm(u32 mask);
     void check_page(Reg address, Reg page, Reg index, unsigned size, bool write, const Label& slow);
-    x86::Mem tlb_field(Reg index, size_t offset) const;
+    x86::Mem tlb_field(Reg index, bool write, size_t offset) const;
     void cold_call_if(Cold&);
     void jump_entry();
     Reg load_value(Ref r, u32 mask);

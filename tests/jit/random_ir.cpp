@@ -12,13 +12,13 @@ bool fits(u64 address, unsigned size) { return address < RandomState::kRam && ad
 
 void fill(RandomState& s, u64 address, u32 what) {
     if (!s.fill_tlb) return;
-    TlbEntry& e = s.tlb.data[what >> 4 & 3][address >> 12 & ((1u << kTlbBits) - 1)];
+    const auto entry = [&](bool write) -> TlbEntry& { return s.tlb.data[tlb_table(what >> 4 & 3, write)][address >> 12 & ((1u << kTlbBits) - 1)]; };
     const u64 page = address & ~u64{4095};
     // Page 3 is read only, page 5 never gets an entry.
     if (page >> 12 == 5) return;
-    e.read_tag = page;
-    e.write_tag = page >> 12 == 3 ? kNoTag : page;
-    e.addend = reinterpret_cast<u64>(s.ram);
+    entry(false).read_tag = page;
+    entry(true).write_tag = page >> 12 == 3 ? kNoTag : page;
+    entry(false).addend = entry(true).addend = reinterpret_cast<u64>(s.ram);
 }
 
 u64 slow_read(void* state, u64 address, u32 what) {

@@ -154,11 +154,12 @@ private:
         return true;
     }
     void fill(u64 address, u32 what) {
-        TlbEntry& e = s.tlb.data[what >> 4 & 3][address >> 12 & ((1u << kTlbBits) - 1)];
         const u8* page = ram + (physical(address) & ~u64{4095});
-        e.read_tag = address & ~u64{4095};
-        e.write_tag = engine->has_code(page) ? kNoTag : e.read_tag;
-        e.addend = reinterpret_cast<u64>(page) - e.read_tag;
+        const u64 tag = address & ~u64{4095};
+        const auto entry = [&](bool write) -> TlbEntry& { return s.tlb.data[tlb_table(what >> 4 & 3, write)][address >> 12 & ((1u << kTlbBits) - 1)]; };
+        entry(false).read_tag = tag;
+        entry(true).write_tag = engine->has_code(page) ? kNoTag : tag;
+        entry(false).addend = entry(true).addend = reinterpret_cast<u64>(page) - tag;
     }
     static u64 read(void* state, u64 address, u32 what) {
         ToyGuest& g = *of(state).guest;
