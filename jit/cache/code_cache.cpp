@@ -80,7 +80,7 @@ BlockRecord& CodeCache::fresh(CodePage& page, const Block& b, BlockRecord::Kind 
     r.page = &page, r.number = number, r.kind = kind, r.offset = static_cast<u16>(offset);
     fill(r, b, layout);
     cold_bytes_ += r.code.bytes();
-    page.blocks.insert(r.key(), number);
+    page.blocks.insert(r.key(), number, static_cast<u16>(std::min<unsigned>(b.byte_count, 4096 - offset)));
     ++stats_.blocks_lifted;
     stats_.guest_bytes += b.byte_count;
     return r;
@@ -88,6 +88,7 @@ BlockRecord& CodeCache::fresh(CodePage& page, const Block& b, BlockRecord::Kind 
 
 void CodeCache::occupy(HostPage& h, unsigned begin, unsigned end) {
     h.granules |= granules(begin, end);
+    for (unsigned g = begin >> 6; g <= (end - 1) >> 6; ++g) ++h.users[g];
     h.idle_stores = 0;
     ++h.blocks;
     if (h.is_protected) return;
@@ -147,38 +148,30 @@ void CodeCache::discard(BlockRecord& r) {
     r.dead = true;
     r.page->blocks.erase(r.key());
     cold_bytes_ -= r.code.bytes();
-    --r.page->host_page->blocks;
+    vacate(*r.page->host_page, r.offset, r.offset + r.byte_count - r.second_bytes);
     if (r.kind == BlockRecord::crossing) {
         HostPage& h = host_pages_.get(r.second);
         std::erase(h.seconds, r.number);
-        --h.blocks;
-        recount(h);
+        vacate(h, 0, r.second_bytes);
     }
     graveyard_.push_back(r.number);
 }
 
-void CodeCache::recount(HostPage& h) {
-    h.granules = 0;
-    for (CodePage* p = h.pages; p; p = p->next)
-        p->blocks.each([&](u32 number) {
-            const BlockRecord& r = records_[number];
-            h.granules |= granules(r.offset, r.offset + r.byte_count - r.second_bytes);
-        });
-    for (const u32 number : h.seconds) h.granules |= granules(0, records_[number].second_bytes);
+void CodeCache::vacate(HostPage& h, unsigned begin, unsigned end) {
+    for (unsigned g = begin >> 6; g <= (end - 1) >> 6; ++g)
+        if (--h.users[g] == 0) h.granules &= ~(u64{1} << g);
+    --h.blocks;
 }
 
 void CodeCache::discard_in(HostPage& h, unsigned begin, unsigned end) {
     if (!(h.granules & granules(begin, end))) return;
-    std::vector<u32> hit;
-    const auto test = [&](u32 number) {
-        if (records_[number].touches(h.host, begin, end)) hit.push_back(number);
-    };
-    for (CodePage* p = h.pages; p; p = p->next) p->blocks.each(test);
-    for (const u32 number : h.seconds) test(number);
-    if (hit.empty()) return;
-    for (const u32 number : hit) discard(records_[number]);
-    stats_.invalidations += hit.size();
-    recount(h);
+    hit_.clear();
+    const auto take = [&](u32 number) { hit_.push_back(number); };
+    for (CodePage* p = h.pages; p; p = p->next) p->blocks.each_in(begin, end, take);
+    for (const u32 number : h.seconds)
+        if (begin < records_[number].second_bytes) take(number);
+    for (const u32 number : hit_) discard(records_[number]);
+    stats_.invalidations += hit_.size();
 }
 
 bool CodeCache::has_code(const u8* page) const {
@@ -225,14 +218,12 @@ void CodeCache::discard_cold() {
         });
     for (const u32 number : cold) discard(records_[number]);
     collect();
-    for (CodePage& p : pages_) recount(*p.host_page);
 }
 
 void CodeCache::discard_all() {
     std::vector<u32> all;
     for (CodePage& p : pages_) p.blocks.each([&](u32 number) { all.push_back(number); });
     for (const u32 number : all) discard(records_[number]);
-    for (CodePage& p : pages_) recount(*p.host_page);
 }
 
 void CodeCache::clear() {

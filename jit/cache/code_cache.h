@@ -57,8 +57,7 @@ private:
     BlockRecord& fresh(CodePage&, const Block&, BlockRecord::Kind, unsigned offset, const Layout&);
     void fill(BlockRecord&, const Block&, const Layout&);
     void occupy(HostPage&, unsigned begin, unsigned end);
-    void release(HostPage&);
-    void recount(HostPage&);
+    static void vacate(HostPage&, unsigned begin, unsigned end);
     void discard_in(HostPage&, unsigned begin, unsigned end);
     void unlink(BlockRecord&);
 
@@ -69,7 +68,7 @@ private:
     HostPageMap host_pages_;
     std::deque<CodePage> pages_;
     std::deque<BlockRecord> records_;
-    std::vector<u32> free_, graveyard_;
+    std::vector<u32> free_, graveyard_, hit_;  // hit_: scratch of discard_in()
     size_t cold_bytes_ = 0;
 };
 }  // namespace calque::jit

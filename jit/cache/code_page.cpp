@@ -9,7 +9,7 @@ bool BlockRecord::touches(const u8* host, unsigned begin, unsigned end, unsigned
     return second_bytes && host == second && begin < second_bytes;
 }
 
-void BlockIndex::insert(u16 key, u32 number) {
+void BlockIndex::insert(u16 key, u32 number, u16 bytes) {
     if (2 * ++size_ > mask_) {
         const auto old = std::move(slots_);
         const u32 count = mask_ + 1;
@@ -24,7 +24,7 @@ void BlockIndex::insert(u16 key, u32 number) {
     }
     u32 n = hash(key);
     while (slots_[n & mask_].number) ++n;
-    slots_[n & mask_] = {number, key};
+    slots_[n & mask_] = {number, key, bytes};
 }
 
 void BlockIndex::erase(u16 key) {

@@ -55,12 +55,23 @@ public:
             if (s.number == 0 || s.key == key) return s.number;
         }
     }
-    void insert(u16 key, u32 number);
+    /// `bytes`: how many of the block's bytes lie in its page.
+    void insert(u16 key, u32 number, u16 bytes);
     void erase(u16 key);
     template <class F>
     void each(F f) const {
         for (u32 n = 0; n <= mask_; ++n)
             if (slots_[n].number) f(slots_[n].number);
+    }
+    /// Calls f(number) for all that have bytes in [begin, end) of the page. This looks at no record: code that changes itself
+    /// comes here often.
+    template <class F>
+    void each_in(unsigned begin, unsigned end, F f) const {
+        for (u32 n = 0; n <= mask_; ++n) {
+            const Slot& s = slots_[n];
+            const unsigned from = s.key & 4095;
+            if (s.number && from < end && begin < from + s.bytes) f(s.number);
+        }
     }
     u32 size() const { return size_; }
 
@@ -68,6 +79,7 @@ private:
     struct Slot {
         u32 number = 0;
         u16 key = 0;
+        u16 bytes = 0;
     };
     static u32 hash(u16 key) { return key * 0x9e3779b1u >> 12; }
     std::unique_ptr<Slot[]> slots_ = std::make_unique<Slot[]>(8);
@@ -93,7 +105,8 @@ struct CodePage {
 /// One page of guest memory that has or had translations.
 struct HostPage {
     const u8* host = nullptr;
-    u64 granules = 0;          // 64 bytes each: those that translated instructions stand in
+    u64 granules = 0;          // 64 bytes each: those that blocks stand in
+    u16 users[64] = {};        // how many blocks stand in each
     bool is_protected = false; // no write tags exist for it
     u32 blocks = 0;
     u32 idle_stores = 0;       // stores by the slow path since the last block was discarded
