@@ -2,6 +2,7 @@
 
 A test waits for markers, not for times; the limit of a wait only bounds a guest that hangs.
 """
+import atexit
 import os
 import re
 import subprocess
@@ -26,6 +27,7 @@ class Guest:
     def __init__(self, command, limit=300):
         self.limit, self.text, self.seen = limit, "", 0
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        atexit.register(self.process.kill)
         self.news = threading.Condition()
         self.ended = False
         threading.Thread(target=self._read, daemon=True).start()
@@ -85,3 +87,16 @@ class Guest:
 def check(condition, what, shown=""):
     if not condition:
         sys.exit(f"FAILED: {what}\n{shown}")
+
+
+def log_in(guest, user="root", password="calque"):
+    """Logs in on a serial console of Debian's; returns the pattern of the shell's prompt."""
+    prompt = r"root@[^\n]*# $"
+    guest.expect(r"login: $")
+    guest.send(user)
+    guest.expect(r"Password: $")
+    guest.send(password)
+    guest.expect(prompt)
+    guest.send("stty cols 1000; bind 'set enable-bracketed-paste off'")  # lines are echoed as they are typed
+    guest.expect(r"paste off'\r*\n[^#]*# $")
+    return prompt
