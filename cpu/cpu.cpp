@@ -63,7 +63,7 @@ struct Cpu::Impl final : jit::GuestCode, ApicBus {
     void step();
     void slice(u64 target);
     void handle_fault();
-    void fix_stack_fault();
+    void refine_fault();
     bool fetch_bytes(u8* bytes, unsigned& count, unsigned want);
 };
 
@@ -181,14 +181,26 @@ bool Cpu::Impl::must_step() const {
 }
 
 void Cpu::Impl::handle_fault() {
-    fix_stack_fault();
+    refine_fault();
     s.pending_debug = 0;   // the access will be made again
     deliver_exception(s);
 }
 
-/// A non-canonical address gives #SS instead of #GP when the instruction used the stack segment.
-void Cpu::Impl::fix_stack_fault() {
-    if (!s.exception.noncanonical) return;
+static bool uses_stack(Mn mn) {
+    switch (mn) {
+    case Mn::PUSH: case Mn::POP: case Mn::PUSHA: case Mn::PUSHAD: case Mn::POPA: case Mn::POPAD: case Mn::PUSHF: case Mn::PUSHFD: case Mn::PUSHFQ:
+    case Mn::POPF: case Mn::POPFD: case Mn::POPFQ: case Mn::CALL: case Mn::RET: case Mn::ENTER: case Mn::LEAVE: case Mn::IRET: case Mn::IRETD:
+    case Mn::IRETQ: return true;
+    default: return false;
+    }
+}
+
+/// What only the instruction's bytes tell. A non-canonical address gives #SS instead of #GP when it was the stack segment's; a pending
+/// x87 exception is reported before whatever the operand in memory gives.
+void Cpu::Impl::refine_fault() {
+    const u8 v = s.exception.vector;
+    const bool pending = (s.fpu.sw & 0x80) && (v == vec::SS || v == vec::GP || v == vec::PF || v == vec::AC);
+    if (!s.exception.noncanonical && !pending) return;
     const Exception x = s.exception;
     s.x.fault = jit::Fault::none;
     u8 bytes[15];
@@ -199,11 +211,14 @@ void Cpu::Impl::fix_stack_fault() {
     s.exception = x;
     s.x.fault = jit::Fault::raise;
     if (!known) return;
+    if (pending && waits_for_fpu(in)) return raise(s, vec::MF);
+    if (!x.noncanonical) return;
     const Operand* memory = nullptr;
     for (const Operand& o : in.op)
         if (o.is_mem()) memory = &o;
-    const bool stack = memory && memory->seg != SS ? !canonical(s.gpr[RSP]) : true;
-    if (stack) s.exception.vector = vec::SS;
+    const bool explicit_stack = memory ? memory->seg == SS : in.seg == SS, also_memory = memory && !explicit_stack;
+    const bool implicit_stack = uses_stack(in.mn) && (!also_memory || !canonical(s.gpr[RSP]));
+    if (explicit_stack || implicit_stack) s.exception.vector = vec::SS;
 }
 
 void Cpu::Impl::step() {
@@ -272,6 +287,8 @@ void Cpu::shorten(u64 icount) {
     s_.x.deadline = icount;
     if (s_.x.budget < 0) end_slice();
 }
+
+void Cpu::refine_fault() { impl_->refine_fault(); }
 
 void Cpu::request_stop() {
     impl_->stop_requested.store(true, std::memory_order_relaxed);

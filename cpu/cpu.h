@@ -43,6 +43,8 @@ public:
     /// Somebody armed an earlier event, raised an interrupt, changed the memory map: end the current slice after this instruction.
     void shorten(u64 icount);
     void request_stop();
+    /// After the engine alone has run and raised an exception: settles which one (run_until does so itself).
+    void refine_fault();
 
     // ---- pins
     Line& intr();

@@ -154,6 +154,18 @@ void set_prefixes(const ZydisDecodedInstruction& zi, bool code64, bool code32, I
 }
 }  // namespace
 
+Isa isa_of(Mn mn) { return kRows[static_cast<size_t>(mn)].isa; }
+
+bool waits_for_fpu(const Insn& in) {
+    for (const Operand& o : in.op)
+        if (o.kind == Operand::mmx) return true;
+    switch (in.mn) {
+    case Mn::EMMS: return true;
+    case Mn::FNINIT: case Mn::FNCLEX: case Mn::FNSTCW: case Mn::FNSTSW: case Mn::FNSTENV: case Mn::FNSAVE: return false;
+    default: return isa_of(in.mn) == Isa::fpu;
+    }
+}
+
 const char* mnemonic_name(Mn mn) { return kRows[static_cast<size_t>(mn)].name; }
 
 Decode decode(const u8* bytes, size_t size, u64 rip, jit::Mode m, u64 features, Insn& out) {

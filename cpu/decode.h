@@ -55,4 +55,7 @@ enum class Decode : u8 { ok, more, too_long, undefined };
 /// Decodes for the code size that `mode` gives. `more`: `size` bytes are not enough and fewer than 15. `features`: bit set by Isa.
 Decode decode(const u8* bytes, size_t size, u64 rip, jit::Mode mode, u64 features, Insn& out);
 const char* mnemonic_name(Mn);
+Isa isa_of(Mn);
+/// An x87 or MMX instruction that reports a pending x87 exception (#MF) before anything else.
+bool waits_for_fpu(const Insn&);
 }  // namespace calque

@@ -124,7 +124,9 @@ void store_bcd(X87& x, u64 address) {
     const bool none = x.empty(0);
     // An empty register stores what a NaN would: the indefinite.
     const Bcd d = f80_to_bcd(none ? kDefaultNan80 : x.st(0), x.env);
-    if (!(x.env.flags & ~x.env.masks & IE) && !write_linear(x.s, address, d.bytes, sizeof d.bytes)) return;
+    // What is not stored must be writable all the same.
+    const bool kept = x.env.flags & ~x.env.masks & IE;
+    if (kept ? !probe_linear(x.s, address, sizeof d.bytes, true) : !write_linear(x.s, address, d.bytes, sizeof d.bytes)) return;
     if (none) x.f.sw |= fsw::SF;
     if (!x.settle()) x.pop();
 }
@@ -135,6 +137,8 @@ void store_extended(X87& x, u64 address) {
         u8 buffer[10];
         put_register(Image{buffer}, 0, none ? kDefaultNan80 : x.st(0));
         if (!write_linear(x.s, address, buffer, sizeof buffer)) return;
+    } else if (!probe_linear(x.s, address, 10, true)) {
+        return;
     }
     if (none && x.stack_fault(false)) return;
     if (!none) x.c1(false);

@@ -280,9 +280,9 @@ u64 helper_fpu_store_value(CpuState& s, u64 a, u64, u64 c) {
     f.store_sw = static_cast<u16>(x.env.flags | (x.env.rounded_up ? fsw::C1 : 0) | (none ? fsw::SF : 0));
     f.store_kept = x.env.flags & ~x.env.masks & ~PE;
     if (f.store_kept) {
-        // Nothing may be stored: give back what is there.
+        // Nothing may be stored: give back what is there, which must be writable all the same.
         v = 0;
-        if (!read_linear(s, c, &v, stored_bytes(x.op.source))) return 0;
+        if (!probe_linear(s, c, stored_bytes(x.op.source), true) || !read_linear(s, c, &v, stored_bytes(x.op.source))) return 0;
     }
     return v;
 }

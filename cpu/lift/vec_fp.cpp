@@ -60,8 +60,11 @@ void to_mmx(Lifter& l, const Insn& in, Lane lane, bool truncate) {
     if (!begin_sse(l)) return;
     Val v = source(l, in.op[1], lane == Lane::F32 ? 8 : 16);
     if (lane == Lane::F32) v = from_int(l, low64(l, v));  // the upper two must raise nothing
-    touch_mmx(l, in.op[0].reg);
-    set_mmx(l, in.op[0].reg, low64(l, fp_op(l, Op::vfcvt_pi, lane, truncate ? kTruncate : u8{0}, 0, v, true)));
+    if (l.has(mode::SseUnmasked)) touch_mmx(l, 8);  // also before #XM, but that leaves the register alone
+    else touch_mmx(l, in.op[0].reg);
+    const Val r = low64(l, fp_op(l, Op::vfcvt_pi, lane, truncate ? kTruncate : u8{0}, 0, v, true));
+    if (l.has(mode::SseUnmasked)) touch_mmx(l, in.op[0].reg);
+    set_mmx(l, in.op[0].reg, r);
 }
 }  // namespace
 
