@@ -57,8 +57,11 @@ struct Case {
     u64 seed = 0;
     CodeMode mode{};
     bool vector = false;   // x87 and SSE state matter
-    Insn in;
-    u8 bytes[15]{};
+    static constexpr unsigned most = 6;
+    unsigned count = 1;    // instructions
+    u8 start[most]{};      // their offsets
+    Insn in;               // the last one
+    u8 bytes[15 * most]{};
     u8 length = 0;
     u64 gpr[16]{};
     u64 code_origin() const { return flat(mode) ? where::code : 0; }
@@ -77,6 +80,7 @@ struct Outcome {
     u64 cr2 = 0;
     u64 gpr[16]{};
     u64 rip = 0;           // offset in the code segment
+    u32 retired = 0;       // instructions; not known of the native side
     u32 flags = 0;         // arithmetic flags and DF
     FxState fx;
     u32 changed = 0;       // lines that differ from the base image

@@ -27,7 +27,7 @@ u32 undefined_flags(const Case& c) {
     return zi.cpu_flags ? zi.cpu_flags->undefined : 0;
 }
 
-std::string disassemble(const Case& c) {
+std::string disassemble(const Case& c, unsigned start) {
     ZydisDecoder d;
     ZydisDecodedInstruction zi;
     ZydisDecodedOperand zo[ZYDIS_MAX_OPERAND_COUNT];
@@ -35,8 +35,8 @@ std::string disassemble(const Case& c) {
     ZydisFormatter f;
     ZydisFormatterInit(&f, ZYDIS_FORMATTER_STYLE_INTEL);
     char text[200] = "?";
-    const u64 rip = c.rip();
-    if (ZYAN_SUCCESS(ZydisDecoderDecodeFull(&d, c.bytes, c.length, &zi, zo)))
+    const u64 rip = c.rip() + start;
+    if (ZYAN_SUCCESS(ZydisDecoderDecodeFull(&d, c.bytes + start, c.length - start, &zi, zo)))
         ZydisFormatterFormatInstruction(&f, &zi, zo, zi.operand_count_visible, text, sizeof text, rip, nullptr);
     return text;
 }
@@ -173,22 +173,29 @@ void describe_vector(std::string& s, const Case& c, const Outcome& n, const Outc
 }
 }  // namespace
 
+/// How many instructions of a sequence retire when it ends so.
+static u32 retired_before(const Case& c, const Outcome& n) {
+    if (n.vector == kNoFault) return c.count;
+    u32 k = 0;
+    while (k < c.count && c.rip() + c.start[k] != n.rip) ++k;
+    return k;
+}
+
 Difference compare(const Case& c, const Outcome& n, const Outcome& o) {
     Difference d;
     // Of the kernel's addresses the kernel says that all are present.
     const bool hidden = n.vector == 14 && n.cr2 >> 47;
-    // The run loop finds out which segment a non-canonical address was for; it does not run here.
-    const bool stack = n.vector == 12 && o.vector == 13 && flat(c.mode);
-    d.fault = (n.vector != o.vector && !stack) || n.cr2 != o.cr2 || (n.error != o.error && !hidden);
+    d.fault = n.vector != o.vector || n.cr2 != o.cr2 || (n.error != o.error && !hidden);
     d.rip = n.rip != o.rip;
+    d.retired = c.count > 1 && !d.rip && o.retired != retired_before(c, n);
     // POPA loads registers one by one, also before a fault.
-    const bool partial = n.vector != kNoFault && (c.in.mn == Mn::POPA || c.in.mn == Mn::POPAD);
+    const bool partial = c.count == 1 && n.vector != kNoFault && (c.in.mn == Mn::POPA || c.in.mn == Mn::POPAD);
     d.registers = !partial && std::memcmp(n.gpr, o.gpr, sizeof n.gpr) != 0;
     d.memory = !same_memory(n, o);
     if (d.memory && (c.in.mn == Mn::FNSAVE || c.in.mn == Mn::FNSTENV)) d.memory = !same_but_for(n, o, pointers_in_environment(c));
     d.vector = c.vector && !same_vector_state(c.in.mn, n.fx, o.fx);
     d.flags = n.flags ^ o.flags;
-    if (d.flags && n.vector == kNoFault) {
+    if (d.flags && n.vector == kNoFault && c.count == 1) {
         const u32 undefined = undefined_flags(c);
         d.undefined_flags = d.flags & undefined;
         d.flags &= ~undefined;
@@ -198,9 +205,14 @@ Difference compare(const Case& c, const Outcome& n, const Outcome& o) {
 
 std::string describe(const Case& c, const Outcome& n, const Outcome& o) {
     std::string s;
-    put(s, "  %s:", disassemble(c).c_str());
-    for (unsigned i = 0; i < c.length; ++i) put(s, " %02x", c.bytes[i]);
-    put(s, "\n  fault native %d(%x, %llx) ours %d(%x, %llx)%s\n", n.vector == kNoFault ? -1 : n.vector, n.error, static_cast<ull>(n.cr2),
+    for (unsigned k = 0; k < c.count; ++k) {
+        const unsigned end = k + 1 < c.count ? c.start[k + 1] : c.length;
+        put(s, "  %s:", disassemble(c, c.start[k]).c_str());
+        for (unsigned i = c.start[k]; i < end; ++i) put(s, " %02x", c.bytes[i]);
+        put(s, "\n");
+    }
+    if (c.count > 1) put(s, "  %u retired of %u\n", o.retired, retired_before(c, n));
+    put(s, "  fault native %d(%x, %llx) ours %d(%x, %llx)%s\n", n.vector == kNoFault ? -1 : n.vector, n.error, static_cast<ull>(n.cr2),
         o.vector == kNoFault ? -1 : o.vector, o.error, static_cast<ull>(o.cr2), n.vector != o.vector || n.error != o.error || n.cr2 != o.cr2 ? "   <==" : "");
     put(s, "  rip native %llx ours %llx%s\n", static_cast<ull>(n.rip), static_cast<ull>(o.rip), n.rip != o.rip ? "   <==" : "");
     put(s, "  flags %s -> native %s ours %s%s\n", flag_text(c.flags).c_str(), flag_text(n.flags).c_str(), flag_text(o.flags).c_str(), n.flags != o.flags ? "   <==" : "");

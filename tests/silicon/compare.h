@@ -5,10 +5,10 @@
 namespace calque::silicon {
 
 struct Difference {
-    bool fault = false, registers = false, rip = false, memory = false, vector = false;
+    bool fault = false, registers = false, rip = false, retired = false, memory = false, vector = false;
     u32 flags = 0;             // defined ones
     u32 undefined_flags = 0;   // those that the manual leaves undefined
-    bool any() const { return fault || registers || rip || memory || vector || flags; }
+    bool any() const { return fault || registers || rip || retired || memory || vector || flags; }
 };
 Difference compare(const Case&, const Outcome& native, const Outcome& ours);
 /// Disassembly, bytes, the registers that matter, and both outcomes where they differ from the start or from one another.

@@ -88,14 +88,8 @@ bool runs_in_user_mode(const Insn& in) {
 }
 
 bool is_vector(const Insn& in) {
-    static constexpr Isa isa_of[] = {
-        Isa::base,
-#define RULE(mnemonic, rule, isa) Isa::isa,
-#include "cpu/lift/rules.inc"
-#undef RULE
-    };
     if ((in.mn == Mn::MOVSD || in.mn == Mn::CMPSD) && in.op_count) return true;
-    switch (isa_of[static_cast<size_t>(in.mn)]) {
+    switch (isa_of(in.mn)) {
     case Isa::fpu: case Isa::mmx: case Isa::sse: case Isa::sse2: case Isa::sse3: case Isa::ssse3: return in.mn != Mn::MOVNTI;
     default: return false;
     }

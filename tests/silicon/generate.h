@@ -9,10 +9,13 @@ public:
     Generator(CodeMode, u64 features, u64 fs_base, const BaseImage&, const std::string& only_rules);
     /// The same seed gives the same case. False: this seed gives none; take another.
     bool make(u64 seed, Case&) const;
+    /// Several instructions in a row, up to a branch at the end.
+    bool make_sequence(u64 seed, Case&) const;
     const std::vector<RuleForms>& rules() const { return rules_; }
 
 private:
     struct Maker;
+    struct SequenceMaker;
     CodeMode mode_;
     u64 features_, fs_base_;
     const BaseImage& base_;

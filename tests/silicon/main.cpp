@@ -1,5 +1,5 @@
 // Runs instructions on the host's processor and on ours, and prints every difference.
-//   silicon [--mode long64|flat32|prot32|prot16] [--executor direct|interp|jit] [--seed N] [--cases N] [--seconds N] [--rules NAME,NAME*,@vector,@integer] [--case SEED] [--counts]
+//   silicon [--mode long64|flat32|prot32|prot16] [--executor direct|interp|jit] [--seed N] [--cases N] [--seconds N] [--rules NAME,NAME*,@vector,@integer] [--case SEED] [--counts] [--sequences]
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
@@ -17,11 +17,11 @@ namespace {
 
 struct Options {
     CodeMode mode = CodeMode::long64;
-    Executor executor = Executor::direct;
+    Executor executor = Executor::direct;  // sequences: interp
     u64 seed = 1, cases = 0, one_case = 0;
     double seconds = 10;
     std::string rules;
-    bool counts = false, trace = false;
+    bool counts = false, trace = false, sequences = false;
     unsigned shown = 3;
 };
 
@@ -39,6 +39,7 @@ public:
     int run();
 
 private:
+    bool make(u64 seed, Case& c) const { return options_.sequences ? generator_.make_sequence(seed, c) : generator_.make(seed, c); }
     void fill(Batch&);
     void judge(Batch&);
     void show(const Case&, const Outcome& native, const Outcome& ours, const Difference&);
@@ -57,11 +58,11 @@ private:
 void Session::fill(Batch& b) {
     b.count = 0;
     if (options_.one_case) {
-        if (generator_.make(options_.one_case, b.in[0])) b.count = 1;
+        if (make(options_.one_case, b.in[0])) b.count = 1;
         return;
     }
     while (b.count < Batch::size)
-        if (generator_.make(options_.seed << 32 | next_++, b.in[b.count])) ++b.count;
+        if (make(options_.seed << 32 | next_++, b.in[b.count])) ++b.count;
 }
 
 void Session::judge(Batch& b) {
@@ -84,7 +85,8 @@ void Session::judge(Batch& b) {
 }
 
 void Session::show(const Case& c, const Outcome& native, const Outcome& ours, const Difference& d) {
-    std::printf("%s --mode %s --rules %s --case 0x%llx\n%s", d.any() ? "DIFFERENT" : "same", mode_name(c.mode), mnemonic_name(c.in.mn), static_cast<unsigned long long>(c.seed),
+    std::printf("%s --mode %s --executor %s %s%s --case 0x%llx\n%s", d.any() ? "DIFFERENT" : "same", mode_name(c.mode), executor_name(options_.executor),
+                options_.sequences ? "--sequences" : "--rules ", options_.sequences ? "" : mnemonic_name(c.in.mn), static_cast<unsigned long long>(c.seed),
                 describe(c, native, ours).c_str());
 }
 
@@ -144,11 +146,13 @@ int main(int argc, char** argv) {
         else if (a == "--case") o.one_case = std::strtoull(value(), nullptr, 0);
         else if (a == "--show") o.shown = static_cast<unsigned>(std::strtoul(value(), nullptr, 0));
         else if (a == "--trace") o.trace = true;
+        else if (a == "--sequences") o.sequences = true;
         else if (a == "--counts") o.counts = true;
         else {
             std::fprintf(stderr, "silicon: unknown option %s\n", a.c_str());
             return 2;
         }
     }
+    if (o.sequences && o.executor == Executor::direct) o.executor = Executor::interp;
     return Session{o}.run();
 }

@@ -59,7 +59,7 @@ void from_signal(const ucontext_t& uc, const Case& c, Outcome& out) {
     std::memcpy(static_cast<void*>(&out.fx), uc.uc_mcontext.fpregs, sizeof out.fx);
     // Landed on a filler byte, or somewhere that cannot be fetched: the instruction itself has retired.
     if (out.vector == 3) --out.rip;
-    if (out.rip != c.rip()) out.vector = kNoFault, out.error = 0, out.cr2 = 0;
+    if (out.rip - c.rip() >= c.length) out.vector = kNoFault, out.error = 0, out.cr2 = 0;
 }
 
 void on_signal(int, siginfo_t*, void* context) {
@@ -83,7 +83,7 @@ void run_case(const Case& c, Outcome& out, const BaseImage& base) {
     auto& x = *child.context;
     base.apply(c, child.data);
     u8* at = child.code + where::next - c.length;
-    std::memset(child.code + where::next - 32, 0xcc, 32);
+    std::memset(child.code + where::next - sizeof c.bytes, 0xcc, sizeof c.bytes);
     std::memcpy(at, c.bytes, c.length);
     std::memcpy(x.in_gpr, c.gpr, sizeof x.in_gpr);
     x.flag_slot[0] = c.flags | eflags::IF | 2;

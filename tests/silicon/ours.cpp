@@ -99,6 +99,7 @@ struct Ours::Rig {
     Rig(CodeMode, Executor, const BaseImage&, u64 features, u64 fs_base);
     void load(const Case&);
     void grant(u64 insns);
+    void execute_sequence(const Case&);
     void execute(const Case&);
     void execute_directly(const Case&);
     void store(const Case&, Outcome&);
@@ -114,6 +115,7 @@ struct Ours::Rig {
     CpuState& s;
     jit::Interp interp;
     jit::Block block;
+    u64 begun = 0;   // instruction count before the case
 };
 
 Ours::Rig::Rig(CodeMode mode, Executor e, const BaseImage& b, u64 features, u64 fs_base)
@@ -136,7 +138,7 @@ Ours::Rig::Rig(CodeMode mode, Executor e, const BaseImage& b, u64 features, u64 
 void Ours::Rig::load(const Case& c) {
     base.apply(c, memory->data[0]);
     u8* at = memory->code[0] + where::next - c.length;
-    std::memset(memory->code[0] + where::next - 32, 0xcc, 32);
+    std::memset(memory->code[0] + where::next - sizeof c.bytes, 0xcc, sizeof c.bytes);
     std::memcpy(at, c.bytes, c.length);
     std::memcpy(s.gpr, c.gpr, sizeof s.gpr);
     s.flags = pack_flags(c.flags);
@@ -149,6 +151,7 @@ void Ours::Rig::load(const Case& c) {
     s.x.fault = jit::Fault::none;
     s.x.attention = 0;
     grant(1);
+    begun = s.x.icount();
 }
 
 void Ours::Rig::grant(u64 insns) {
@@ -167,8 +170,21 @@ void Ours::Rig::execute_directly(const Case& c) {
     interp.run(jit::compile_for_interp(block, cpu_layout()));
 }
 
+void Ours::Rig::execute_sequence(const Case& c) {
+    if (executor == Executor::jit) {
+        grant(c.count);
+        cpu.engine().run();
+        return;
+    }
+    for (unsigned n = 0; n < c.count && s.x.fault == jit::Fault::none; ++n) {
+        if (n) grant(1);
+        cpu.engine().step();
+    }
+}
+
 void Ours::Rig::execute(const Case& c) {
-    cpu.memory_changed(memory->code[0] + where::next - 32, 32);
+    cpu.memory_changed(memory->code[0] + where::next - sizeof c.bytes, sizeof c.bytes);
+    if (c.count > 1) return execute_sequence(c);
     // An iteration of a repeated instruction counts as one.
     for (unsigned n = 0; n < 5000; ++n) {
         if (executor == Executor::direct) execute_directly(c);
@@ -184,13 +200,15 @@ void Ours::Rig::execute(const Case& c) {
 void Ours::Rig::store(const Case& c, Outcome& out) {
     out.vector = kNoFault, out.error = 0, out.cr2 = 0;
     if (s.x.fault != jit::Fault::none) {
+        if (executor == Executor::direct) s.x.rip = c.rip();
+        cpu.refine_fault();
         out.vector = s.exception.vector;
         out.error = s.exception.has_error ? s.exception.error : 0;
         out.cr2 = s.exception.vector == 14 ? s.exception.address : 0;
-        if (executor == Executor::direct) s.x.rip = c.rip();
     }
     std::memcpy(out.gpr, s.gpr, sizeof out.gpr);
     out.rip = s.x.rip;
+    out.retired = static_cast<u32>(s.x.icount() - begun);
     out.flags = (unpack_flags(s.flags) | (s.df ? u32{eflags::DF} : 0)) & kFlagsCompared;
     if (c.vector) store_fx(s, out.fx);
     base.collect(memory->data[0], out);
