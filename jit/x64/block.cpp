@@ -1,6 +1,7 @@
 // One block from its entry test to the code out of line.
 #include <algorithm>
 #include <cstddef>
+#include <cstring>
 
 #include "jit/x64/x64.h"
 #include "support/log.h"
@@ -25,7 +26,7 @@ public:
 };
 }  // namespace
 
-X64::X64(const Layout& l, const HostCpu& c, const Switches& s, const Thunks& t, const Arena& arena)
+X64::X64(const Layout& l, const HostCpu& c, const Switches& s, const Thunks& t, Arena& arena)
     : layout{l}, cpu{c}, sw{s}, thunks{t}, arena_{arena}, pinned_{s.pinning ? std::min<unsigned>(l.pinned, kPinned) : 0} {
     spill_refs_.assign(kSpills, 0);
     vec_spill_refs_.assign(kVecSpills, 0);
@@ -39,14 +40,50 @@ X64::Cold& X64::cold(Cold::Kind kind) {
     return c;
 }
 
+namespace {
+constexpr u32 kWindow = 256 * 1024, kRoom = 48 * 1024;  // of the arena at once; a window with less room is given up
+}
+
+/// Makes sure that the window has room for a block.
+bool X64::open_window(u32& at, u32& end, u32 size) {
+    if (end - at >= kRoom) return true;
+    const u32 start = (arena_.used + 63) & ~63u;
+    if (start > arena_.size || arena_.size - start < size) return false;
+    at = start, end = start + size;
+    arena_.used = end;
+    return true;
+}
+
+/// Attaches the assembler to a window.
+void X64::begin_code(u32 at, u32 end) {
+    code_holder_.reset();
+    code_holder_.init(asmjit::Environment::host(), reinterpret_cast<u64>(arena_.rx) + at);
+    asmjit::CodeBuffer& buffer = code_holder_.textSection()->buffer();
+    buffer._data = arena_.rw + at;
+    buffer._capacity = end - at;
+    buffer._flags = asmjit::CodeBufferFlags::kIsExternal | asmjit::CodeBufferFlags::kIsFixed;
+    start_ = at;
+}
+
+void X64::jump_cold(CC cc, Cold& c) {
+    as.long_().j(cc, rx(0));
+    c.from = position() - 4;
+}
+void X64::jump_cold(Cold& c) {
+    as.long_().jmp(rx(0));
+    c.from = position() - 4;
+}
+
 bool X64::emit_block(const TranslateRequest& request, Translation& out) {
     request_ = &request;
     block_ = &request.block;
     out_ = &out;
-    start_ = (arena_.used + 15) & ~15u;
-    if (start_ + 4096 > arena_.size) return false;
     error.clear();
     failed = full = false;
+    if (!open_window(hot_at_, hot_end_, kWindow) || !open_window(cold_at_, cold_end_, kWindow)) {
+        full = true;
+        return false;
+    }
     an_.run(*block_, layout, {sw.fuse_flags, sw.targets, sw.fold_addresses, sw.share_checks && sw.inline_tlb});
     code_ = an_.code.data();
     std::fill(std::begin(owners_), std::end(owners_), Ref{0});
@@ -54,35 +91,77 @@ bool X64::emit_block(const TranslateRequest& request, Translation& out) {
     std::fill(vec_spill_refs_.begin(), vec_spill_refs_.end(), u8{0});
     in_flags_.clear(), in_state_.clear(), cold_.clear(), links_.clear();
     flag_kind_ = FlagKind::none;
-    fp_ready_ = progress_dirty_ = in_memory_ = false;
+    fp_ready_ = progress_dirty_ = in_memory_ = in_cold_ = false;
     locked_ = 0;
     unretired_ = block_->insn_count + 1u;
 
     Errors errors;
-    asmjit::Environment env = asmjit::Environment::host();
-    code_holder_.reset();
-    code_holder_.init(env, reinterpret_cast<u64>(arena_.rx) + start_);
-    code_holder_.setErrorHandler(&errors);
     asmjit::FileLogger listing{stderr};
-    if (logger.on(LogLevel::trace)) {
-        logger.trace("%s", print(*block_).c_str());
-        code_holder_.setLogger(&listing);
+    const bool trace = logger.on(LogLevel::trace);
+    if (trace) logger.trace("%s", print(*block_).c_str());
+    const auto begin = [&](u32 at, u32 end) {
+        begin_code(at, end);
+        code_holder_.setErrorHandler(&errors);
+        if (trace) code_holder_.setLogger(&listing);
+        code_holder_.attach(&as);
+    };
+    begin(hot_at_, hot_end_);
+    emit_hot();
+    const u32 hot_end = position();
+    for (Cold& c : cold_) {
+        if (c.back.isValid()) c.back_at = rx(start_ + static_cast<u32>(code_holder_.labelOffset(c.back)));
     }
-    asmjit::CodeBuffer& buffer = code_holder_.textSection()->buffer();
-    buffer._data = arena_.rw + start_;
-    buffer._capacity = arena_.size - start_;
-    buffer._flags = asmjit::CodeBufferFlags::kIsExternal | asmjit::CodeBufferFlags::kIsFixed;
-    code_holder_.attach(&as);
+    loop_at_ = rx(hot_at_);
+    bool unresolved = code_holder_.hasUnresolvedLinks();
+    code_holder_.detach(&as);
 
+    begin(cold_at_, cold_end_);
+    in_cold_ = true;
+    const auto lead = [&](u32 from, u32 to) {
+        const i32 distance = static_cast<i32>(to - (from + 4));
+        std::memcpy(arena_.rw + from, &distance, 4);
+    };
+    const bool fine = errors.first == asmjit::kErrorOk && !failed;
+    for (size_t n = 0; fine && n < cold_.size() && errors.first == asmjit::kErrorOk; ++n) {
+        lead(cold_[n].from, position());
+        emit_cold_one(cold_[n]);
+    }
+    for (size_t n = 0; fine && n < links_.size() && errors.first == asmjit::kErrorOk; ++n) {
+        const PendingLink l = links_[n];
+        lead(l.at, position());
+        out.links.push_back({l.at, position(), static_cast<u16>(linear_of(l.rip) & 4095)});
+        mov_imm(rdx, l.rip);
+        as.jmp(rx(thunks.exit_lookup));
+    }
+    const u32 cold_end = position();
+    unresolved |= code_holder_.hasUnresolvedLinks();
+    code_holder_.detach(&as);
+
+    if (errors.first == asmjit::kErrorTooLarge) {
+        // A block longer than a window's room: the next one gets fresh windows.
+        full = hot_end_ - hot_at_ == kWindow && cold_end_ - cold_at_ == kWindow;
+        hot_at_ = hot_end_, cold_at_ = cold_end_;
+        if (!full) return emit_block(request, out = {});
+        full = false;
+        fail("it is too long");
+        return false;
+    }
+    if (errors.first != asmjit::kErrorOk) fail(errors.message.c_str());
+    else if (unresolved) fail("unresolved label");
+    if (failed) return false;
+    out.entry = out.link_entry = hot_at_;
+    out.end = hot_end;
+    hot_at_ = (hot_end + 15) & ~15u, cold_at_ = cold_end;
+    return true;
+}
+
+void X64::emit_hot() {
     loop_ = as.newLabel();
     as.bind(loop_);
-    if (request.second_entries) check_second_page();
+    if (request_->second_entries) check_second_page();
     as.sub(context(offsetof(ExecContext, budget), 8), Imm(block_->insn_count));
-    Cold& no_fit = cold(Cold::budget);
-    no_fit.entry = as.newLabel();
-    as.js(no_fit.entry);
-
-    for (now_ = 1; now_ < an_.end && errors.first == asmjit::kErrorOk && !failed; ++now_) {
+    jump_cold(CC::kS, cold(Cold::budget));
+    for (now_ = 1; now_ < an_.end && !failed; ++now_) {
         const Inst& i = code_[now_];
         const Value& v = an_.values[now_];
         if (v.last_use != 0 && v.at != At::folded && !v.born) {
@@ -96,29 +175,9 @@ bool X64::emit_block(const TranslateRequest& request, Translation& out) {
         }
         end_op();
     }
-    // Cold code may grow while it is emitted.
-    for (size_t n = 0; n < cold_.size() && errors.first == asmjit::kErrorOk; ++n) emit_cold_one(cold_[n]);
-    for (const PendingLink& l : links_) {
-        as.bind(l.stub);
-        out.links.push_back({l.at, position(), static_cast<u16>(linear_of(l.rip) & 4095)});
-        mov_imm(rdx, l.rip);
-        as.jmp(rx(thunks.exit_lookup));
-    }
-    out.entry = out.link_entry = start_;
-    out.end = position();
-    const bool unresolved = code_holder_.hasUnresolvedLinks() || code_holder_.textSection()->buffer().size() > arena_.size - start_;
-    code_holder_.detach(&as);
-    if (errors.first == asmjit::kErrorTooLarge) {
-        full = true;
-        return false;
-    }
-    if (errors.first != asmjit::kErrorOk) fail(errors.message.c_str());
-    else if (unresolved) fail("unresolved label");
-    return !failed;
 }
 
 void X64::emit_cold_one(Cold& c) {
-    as.bind(c.entry);
     switch (c.kind) {
     case Cold::read: case Cold::write: cold_access(c); break;
     case Cold::call_if: cold_call_if(c); break;
@@ -138,11 +197,11 @@ void X64::emit_cold_one(Cold& c) {
         break;
     case Cold::fp_in:
         call_thunk(thunks.fp_enter);
-        as.jmp(c.back);
+        as.jmp(c.back_at);
         break;
     case Cold::fp_out:
         call_thunk(thunks.fp_leave);
-        as.jmp(c.back);
+        as.jmp(c.back_at);
         break;
     }
 }

@@ -56,9 +56,8 @@ u32 X64::live_xmm() const {
 void emit_guard(X64& e, const Inst& i) {
     const CC ok = e.test(i.a);
     X64::Cold& c = e.cold(X64::Cold::guard);
-    c.entry = e.as.newLabel();
     c.rip = i.imm;
-    e.as.j(asmjit::x86::negateCond(ok), c.entry);
+    e.jump_cold(x86::negateCond(ok), c);
 }
 
 void emit_select(X64& e, const Inst& i) {
@@ -164,7 +163,6 @@ void X64::call_helper_if(const HelperInfo& h, Ref cond, const Ref* args) {
     const CC cc = test(cond);
     Cold& c = cold(Cold::call_if);
     c.helper = &h;
-    c.entry = as.newLabel();
     c.back = as.newLabel();
     for (unsigned n = 0; n < 3; ++n) {
         if (!args[n]) continue;
@@ -180,7 +178,7 @@ void X64::call_helper_if(const HelperInfo& h, Ref cond, const Ref* args) {
         }
     }
     c.xmms = live_xmm();
-    as.j(cc, c.entry);
+    jump_cold(cc, c);
     as.bind(c.back);
     clobber();
     fp_ready_ = false;
@@ -246,7 +244,7 @@ void X64::cold_call_if(Cold& c) {
     for (Reg r = xmm0; r < 32; ++r) {
         if (c.xmms >> r & 1) avx() ? as.vmovaps(xmm(r), x86::ptr(x86::rsp, kXmmSaveAt + 16 * (r - xmm0), 16)) : as.movaps(xmm(r), x86::ptr(x86::rsp, kXmmSaveAt + 16 * (r - xmm0), 16));
     }
-    as.jmp(c.back);
+    as.jmp(c.back_at);
 }
 
 void emit_call(X64& e, const Inst& i) {
@@ -266,12 +264,12 @@ bool X64::same_page(u64 rip) const { return ((linear_of(rip) ^ request_->linear)
 void X64::go(u64 rip) {
     if (same_page(rip) && sw.link) {
         if (rip == block_->rip) {
-            as.jmp(loop_);
+            if (in_cold_) as.jmp(loop_at_);
+            else as.jmp(loop_);
             return;
         }
-        const Label stub = as.newLabel();
-        as.long_().jmp(stub);
-        links_.push_back({position() - 4, stub, rip});
+        as.long_().jmp(rx(0));  // to a stub out of line, once that has its place
+        links_.push_back({position() - 4, rip});
         return;
     }
     if (sw.inline_lookup && !same_page(rip)) return lookup_const(rip);
@@ -285,15 +283,13 @@ void X64::go_if(CC cc, u64 rip) {
             as.j(cc, loop_);
             return;
         }
-        const Label stub = as.newLabel();
-        as.long_().j(cc, stub);
-        links_.push_back({position() - 4, stub, rip});
+        as.long_().j(cc, rx(0));
+        links_.push_back({position() - 4, rip});
         return;
     }
     Cold& c = cold(Cold::go);
-    c.entry = as.newLabel();
     c.rip = rip;
-    as.j(cc, c.entry);
+    jump_cold(cc, c);
 }
 
 /// rax: the entry's table, ecx: the offset in the page scaled by `off`.
@@ -319,13 +315,11 @@ void X64::compare_fetch_tag(u64 linear) {
 /// At a block's entry: the instruction's second page must be the one that it was lifted from.
 void X64::check_second_page() {
     const u64 linear = (request_->linear | 4095) + 1;
-    Cold& refused = cold(Cold::refused);
-    refused.entry = as.newLabel();
     compare_fetch_tag(linear);
-    as.jne(refused.entry);
+    jump_cold(CC::kNE, cold(Cold::refused));
     as.mov(x86::rax, Imm(reinterpret_cast<i64>(request_->second_entries)));
     as.cmp(fetch_field(*this, x86::Gp{}, fetch_index(linear), offsetof(FetchEntry, entries)), x86::rax);
-    as.jne(refused.entry);
+    jump_cold(CC::kNE, cold(Cold::refused));
 }
 
 void X64::lookup_const(u64 rip) {
@@ -403,20 +397,18 @@ void X64::fp_begin() {
     if (fp_ready_) return;
     clobber();
     Cold& c = cold(Cold::fp_in);
-    c.entry = as.newLabel();
     c.back = as.newLabel();
     as.cmp(context(offsetof(ExecContext, scratch) + 8 * kScratchFp, 1), Imm(0));
-    as.je(c.entry);
+    jump_cold(CC::kE, c);
     as.bind(c.back);
     fp_ready_ = true;
 }
 void X64::fp_end() {
     clobber();
     Cold& c = cold(Cold::fp_out);
-    c.entry = as.newLabel();
     c.back = as.newLabel();
     as.cmp(context(offsetof(ExecContext, scratch) + 8 * kScratchFp, 1), Imm(0));
-    as.jne(c.entry);
+    jump_cold(CC::kNE, c);
     as.bind(c.back);
     fp_ready_ = false;
 }

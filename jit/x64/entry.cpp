@@ -87,14 +87,60 @@ struct ThunkBuilder {
         as.ret();
     }
 
-    /// Entered by call, so rsp is 8 below the frame. Keeps every general register.
-    void slow(bool write, Label& generic) {
-        static constexpr Reg kSaved[9] = {rax, rcx, rdx, rsi, rdi, 8, 9, 10, 11};
-        const auto save = [](unsigned n) { return x86::ptr(x86::rsp, 8 + kSaveAt + 8 * static_cast<i32>(n), 8); };
-        generic = as.newLabel();
+    // Thunks of accesses are entered by call with a word pushed before, so rsp is 16 below the frame.
+    static constexpr Reg kSaved[9] = {rax, rcx, rdx, rsi, rdi, 8, 9, 10, 11};
+    static x86::Mem save(unsigned n, i32 below = 16) { return x86::ptr(x86::rsp, below + kSaveAt + 8 * static_cast<i32>(n), 8); }
+
+    /// Compares the page of [rax, rax + rdx + 1) with the TLB; rcx: the entry, as an offset from rbp. Changes rdx.
+    void check(unsigned view, bool write, const Label& miss) {
+        as.mov(x86::ecx, x86::eax);
+        as.shr(x86::ecx, 12 - 5);
+        as.lea(x86::rdx, x86::ptr(x86::rax, x86::rdx));
+        as.and_(x86::ecx, Imm(((1u << kTlbBits) - 1) << 5));
+        as.and_(x86::rdx, Imm(-4096));
+        as.cmp(x86::rdx, tlb_field(view, write, write ? offsetof(TlbEntry, write_tag) : offsetof(TlbEntry, read_tag)));
+        as.jne(miss);
+    }
+    x86::Mem tlb_field(unsigned view, bool write, size_t field) {
+        return x86::ptr(x86::rbp, x86::rcx, 0, static_cast<i32>(layout.tlb_offset + tlb_table(view, write) * sizeof(Tlb::data[0]) + field) - kBias, 8);
+    }
+
+    /// scratch[kScratchAddress], scratch[kScratchValue] or ExecContext::vec. Tries the TLB first: a group's member comes here when
+    /// only the group's check has failed.
+    void access(bool write, unsigned what, const Label& generic) {
+        const unsigned size = 1u << (what & 7), view = what >> 4;
+        const Label miss = as.newLabel();
+        for (unsigned n = 0; n < 3; ++n) as.mov(save(n), r64(kSaved[n]));
+        as.mov(x86::rax, scratch_word(kScratchAddress, 8));
+        as.mov(x86::edx, Imm(size - 1));
+        check(view, write || (what & 8), miss);
+        as.add(x86::rax, tlb_field(view, write || (what & 8), offsetof(TlbEntry, addend)));
+        for (unsigned part = 0; part < size; part += 8) {
+            const unsigned width = std::min(size, 8u);
+            x86::Mem host = x86::ptr(x86::rax, static_cast<i32>(part), width), ours = size == 16 ? at_context(offsetof(ExecContext, vec) + part, 8) : scratch_word(kScratchValue, width);
+            as.mov(gp(rdx, width), write ? ours : host);
+            as.mov(write ? host : ours, gp(rdx, width));
+        }
+        for (unsigned n = 0; n < 3; ++n) as.mov(r64(kSaved[n]), save(n));
+        as.ret(Imm(8));
+        as.bind(miss);
+        as.mov(scratch_word(kScratchWhat, 4), Imm(what));
+        as.jmp(generic);
+    }
+
+    /// Calls the guest layer. Keeps every general register.
+    void slow(bool write, const Label& generic) {
         as.bind(generic);
-        for (unsigned n = 0; n < 9; ++n) as.mov(save(n), r64(kSaved[n]));
-        const Label plain = as.newLabel(), after = as.newLabel(), fault = as.newLabel();
+        for (unsigned n = 3; n < 9; ++n) as.mov(save(n), r64(kSaved[n]));
+        const Label plain = as.newLabel(), after = as.newLabel(), fault = as.newLabel(), told = as.newLabel();
+        as.mov(x86::eax, x86::ptr(x86::rsp, 8, 4));
+        as.mov(x86::ecx, x86::eax);
+        as.and_(x86::eax, Imm((1u << kBlockBits) - 1));
+        as.shr(x86::ecx, kBlockBits);
+        as.jz(told);
+        as.mov(at_context(offsetof(ExecContext, block), 4), x86::eax);
+        as.mov(at_context(offsetof(ExecContext, unretired), 4), x86::ecx);
+        as.bind(told);
         as.movzx(x86::eax, scratch_word(kScratchFp, 1));
         as.mov(save(9), x86::rax);
         as.test(x86::eax, x86::eax);
@@ -105,9 +151,7 @@ struct ThunkBuilder {
         as.mov(x86::rsi, scratch_word(kScratchAddress, 8));
         if (write) as.mov(x86::rdx, scratch_word(kScratchValue, 8));
         as.mov(write ? x86::ecx : x86::edx, scratch_word(kScratchWhat, 4));
-        as.sub(x86::rsp, Imm(8));
         call(write ? reinterpret_cast<const void*>(layout.write) : reinterpret_cast<const void*>(layout.read));
-        as.add(x86::rsp, Imm(8));
         if (!write) as.mov(scratch_word(kScratchValue, 8), x86::rax);
         as.cmp(save(9), Imm(0));
         as.je(after);
@@ -117,19 +161,40 @@ struct ThunkBuilder {
         as.cmp(at_context(offsetof(ExecContext, fault), 1), Imm(0));
         as.jne(fault);
         as.mov(at_context(offsetof(ExecContext, unretired), 4), Imm(0));
-        as.ret();
+        as.ret(Imm(8));
         as.bind(fault);
-        as.add(x86::rsp, Imm(8));
+        as.add(x86::rsp, Imm(16));
         as.jmp(rx(t.exit_fault));
     }
-    void slow_entries(bool write) {
-        Label generic;
+    void accesses(bool write) {
+        const Label generic = as.newLabel();
         slow(write, generic);
         for (unsigned what = 0; what < 64; ++what) {
             if ((what & 7) > 4 || (write && (what & 8))) continue;
             (write ? t.slow_write : t.slow_read)[what] = here();
-            as.mov(scratch_word(kScratchWhat, 4), Imm(what));
-            as.jmp(generic);
+            access(write, what, generic);
+        }
+    }
+
+    /// A group's common check once more: scratch[kScratchLinear] and, in scratch[kScratchWhat], the span; the pointer or -1 goes to
+    /// scratch[kScratchValue].
+    void regroups() {
+        for (unsigned n = 0; n < 8; ++n) {
+            t.regroup[n] = here();
+            const Label miss = as.newLabel(), out_of_here = as.newLabel();
+            for (unsigned k = 0; k < 3; ++k) as.mov(save(k, 8), r64(kSaved[k]));
+            as.mov(x86::rax, scratch_word(kScratchLinear, 8));
+            as.mov(x86::edx, scratch_word(kScratchWhat, 4));
+            as.dec(x86::edx);
+            check(n & 3, n & 4, miss);
+            as.add(x86::rax, tlb_field(n & 3, n & 4, offsetof(TlbEntry, addend)));
+            as.jmp(out_of_here);
+            as.bind(miss);
+            as.mov(x86::rax, Imm(-1));
+            as.bind(out_of_here);
+            as.mov(scratch_word(kScratchValue, 8), x86::rax);
+            for (unsigned k = 0; k < 3; ++k) as.mov(r64(kSaved[k]), save(k, 8));
+            as.ret();
         }
     }
 
@@ -145,8 +210,9 @@ struct ThunkBuilder {
         fp();
         common_exit();
         enter();
-        slow_entries(false);
-        slow_entries(true);
+        accesses(false);
+        accesses(true);
+        regroups();
         t.raise = here();
         spill();
         const Label plain = as.newLabel();
@@ -237,7 +303,10 @@ public:
 
     bool translate(const TranslateRequest& request, Translation& out) override {
         if (emitter_->emit_block(request, out) || retry(request, out)) {
-            arena_->used = out.end;
+            if (logger.on(LogLevel::debug)) {
+                logger.debug("guest %llx (%u instructions) at %p to %p", static_cast<unsigned long long>(request.block.rip), request.block.insn_count,
+                             static_cast<const void*>(arena_->rx + out.entry), static_cast<const void*>(arena_->rx + out.end));
+            }
             return true;
         }
         out = {};

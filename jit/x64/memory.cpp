@@ -136,8 +136,8 @@ x86::Mem X64::tlb_field(Reg index, bool write, size_t offset) const {
     return x86::ptr(x86::rbp, r64(index), 0, table + static_cast<i32>(offset), 8);
 }
 
-/// Jumps to `slow` unless all of [address, address + size) lies in one page with that right. Afterwards index finds the entry.
-void X64::check_page(Reg address, Reg page, Reg index, unsigned size, bool write, const Label& slow) {
+/// Jumps out of line unless all of [address, address + size) lies in one page with that right. Afterwards index finds the entry.
+void X64::check_page(Reg address, Reg page, Reg index, unsigned size, bool write, Cold& c) {
     constexpr unsigned kEntryShift = 5;
     static_assert(sizeof(TlbEntry) == 1u << kEntryShift);
     constexpr u32 kIndexMask = ((1u << kTlbBits) - 1) << kEntryShift;
@@ -152,14 +152,13 @@ void X64::check_page(Reg address, Reg page, Reg index, unsigned size, bool write
     else as.lea(r64(page), x86::ptr(r64(address), static_cast<i32>(size - 1)));
     as.and_(r64(page), Imm(-4096));
     as.cmp(r64(page), tlb_field(index, write, write ? offsetof(TlbEntry, write_tag) : offsetof(TlbEntry, read_tag)));
-    as.jne(slow);
+    jump_cold(CC::kNE, c);
 }
 
 X64::Probe X64::probe(const Inst& i, unsigned size, bool write, u32 keep, Cold& c) {
     const Ref self = index_of(i);
     if (follows(self)) return probe_member(i, size, c);
     Probe p;
-    p.slow = as.newLabel();
     p.back = as.newLabel();
     Address a = address(i.a);
     const bool leading = leads(self);
@@ -188,15 +187,14 @@ X64::Probe X64::probe(const Inst& i, unsigned size, bool write, u32 keep, Cold& 
         }
     }
     c.addr = p.addr;
-    c.entry = p.slow;
     c.back = p.back;
     if (!sw.inline_tlb) {
-        as.jmp(p.slow);
+        jump_cold(c);
         return p;
     }
     p.spare = scratch();
     const Reg index = scratch();
-    check_page(p.addr, p.spare, index, size, write, p.slow);
+    check_page(p.addr, p.spare, index, size, write, c);
     as.mov(r64(index), tlb_field(index, write, offsetof(TlbEntry, addend)));
     p.host = index;
     if (leading) {
@@ -214,16 +212,15 @@ X64::Probe X64::probe(const Inst& i, unsigned size, bool write, u32 keep, Cold& 
 X64::Probe X64::probe_member(const Inst& i, unsigned size, Cold& c) {
     const Ref self = index_of(i);
     Probe p;
-    p.slow = as.newLabel();
     p.back = as.newLabel();
     p.host = use(group_of(self).pointer);
     c.addr = c.index = p.host;
-    c.entry = p.slow, c.back = p.back;
+    c.back = p.back;
     c.group = value(self).group;
     p.at = x86::ptr(r64(p.host), value(self).group_at, size);
     if (i.op == Op::load && i.type != Type::V128) p.spare = dies_in_temp(group_of(self).pointer) ? p.host : scratch();
     as.test(r64(p.host), r64(p.host));
-    as.js(p.slow);
+    jump_cold(CC::kS, c);
     return p;
 }
 
@@ -296,7 +293,7 @@ void X64::restore_xmm(u32 mask) {
     }
 }
 
-/// The slow path's call: scratch[kScratchAddress] holds the address. Keeps every register but the destination.
+/// The call of the slow path: scratch[kScratchAddress] holds the address. Keeps every register but the destination.
 void X64::cold_call_slow(Cold& c) {
     const bool vec = c.type == Type::V128;
     save_xmm(c.xmms);
@@ -306,8 +303,7 @@ void X64::cold_call_slow(Cold& c) {
         else if (c.has_imm) as.mov(value_at, Imm(c.imm));
         else as.mov(value_at, r64(c.value));
     }
-    as.mov(context(offsetof(ExecContext, unretired), 4), Imm(c.unretired));
-    as.mov(context(offsetof(ExecContext, block), 4), Imm(request_->number));
+    push_progress(c.unretired);
     call_thunk(c.kind == Cold::write ? thunks.slow_write[c.what] : thunks.slow_read[c.what]);
     if (c.kind == Cold::read) {
         if (vec) {
@@ -322,69 +318,51 @@ void X64::cold_call_slow(Cold& c) {
     restore_xmm(c.xmms);
 }
 
+/// unretired and block in one word on the stack, which the thunk takes away; 0 when they did not fit and are in place already.
+void X64::push_progress(u32 unretired) {
+    if (unretired < 1u << (31 - kBlockBits) && request_->number < 1u << kBlockBits) {
+        as.push(Imm(static_cast<i32>(unretired << kBlockBits | request_->number)));
+        return;
+    }
+    as.mov(context(offsetof(ExecContext, unretired), 4), Imm(unretired));
+    as.mov(context(offsetof(ExecContext, block), 4), Imm(request_->number));
+    as.push(Imm(0));
+}
+
 void X64::cold_access(Cold& c) {
     if (c.group) return cold_group(c);
     as.mov(context(offsetof(ExecContext, scratch) + 8 * kScratchAddress, 8), r64(c.addr));
     cold_call_slow(c);
-    as.jmp(c.back);
+    as.jmp(c.back_at);
 }
 
-/// An access of a group whose common check has failed: a check of its own. A leader that had to call the slow path then tries the
-/// common check again, since the usual cause is an entry that the TLB lacked.
+/// An access of a group whose common check has failed: it goes alone. A leader then tries the common check again, since the usual
+/// cause is an entry that the TLB lacked.
 void X64::cold_group(Cold& c) {
     const Group& g = an_.groups[c.group - 1u];
-    const unsigned size = bytes(c.type);
-    const Reg at = c.index;  // the register of the group's pointer: free for the address until the end
-    const x86::Mem linear = spill_mem(g.linear, 8);
-    if (c.leads) as.mov(linear, r64(c.addr));
-    else as.mov(r64(at), linear);
-    as.lea(gp(at, g.is32 ? 4 : 8), x86::ptr(r64(c.leads ? c.addr : at), c.at));
-    // Two more registers, saved over the access.
-    Reg two[2];
-    unsigned found = 0;
-    for (Reg r : {rax, rcx, rdx, rsi}) {
-        if (found < 2 && r != at && r != c.value) two[found++] = r;
-    }
-    if (found < 2) {
-        fail(__func__);
-        return;
-    }
-    const auto keep = [&](unsigned n) { return x86::ptr(x86::rsp, kSaveAt + 88 + 8 * static_cast<i32>(n), 8); };
-    for (unsigned n = 0; n < 2; ++n) as.mov(keep(n), r64(two[n]));
-    const Label slow = as.newLabel(), lost = as.newLabel(), out = as.newLabel();
-    const bool write = c.kind == Cold::write || (c.what & 8);
-    check_page(at, two[0], two[1], size, write, slow);
-    as.mov(r64(two[1]), tlb_field(two[1], write, offsetof(TlbEntry, addend)));
-    const x86::Mem host = x86::ptr(r64(at), r64(two[1]), 0, 0, size);
-    if (c.kind == Cold::read) {
-        if (c.type == Type::V128) vmovu(c.value, host);
-        else if (size >= 4) as.mov(gp(c.value, size), host);
-        else as.movzx(r32(c.value), host);
+    const Reg pointer = c.index;  // free for the address until the end
+    const x86::Mem linear = spill_mem(g.linear, 8), address = context(offsetof(ExecContext, scratch) + 8 * kScratchAddress, 8);
+    if (c.leads) {
+        as.mov(linear, r64(c.addr));
+        as.mov(context(offsetof(ExecContext, scratch) + 8 * kScratchLinear, 8), r64(c.addr));
     } else {
-        if (c.type == Type::V128) vmovu(host, c.value);
-        else if (c.has_imm) as.mov(host, Imm(c.imm));
-        else as.mov(host, gp(c.value, size));
+        as.mov(r64(pointer), linear);
     }
-    as.jmp(lost);
-    as.bind(slow);
-    for (unsigned n = 0; n < 2; ++n) as.mov(r64(two[n]), keep(n));
-    as.mov(context(offsetof(ExecContext, scratch) + 8 * kScratchAddress, 8), r64(at));
+    const Reg base = c.leads ? c.addr : pointer;
+    if (c.at || g.is32) {
+        as.lea(gp(pointer, g.is32 ? 4 : 8), x86::ptr(r64(base), c.at));
+        as.mov(address, r64(pointer));
+    } else {
+        as.mov(address, r64(base));
+    }
     cold_call_slow(c);
     if (c.leads) {
-        as.mov(keep(0), r64(two[0]));
-        as.mov(keep(1), r64(two[1]));
-        as.mov(r64(at), linear);
-        check_page(at, two[0], two[1], g.span, g.write, lost);
-        as.add(r64(at), tlb_field(two[1], g.write, offsetof(TlbEntry, addend)));
-        for (unsigned n = 0; n < 2; ++n) as.mov(r64(two[n]), keep(n));
-        as.jmp(c.back);
-    } else {
-        as.jmp(out);
+        as.mov(context(offsetof(ExecContext, scratch) + 8 * kScratchWhat, 4), Imm(g.span));
+        call_thunk(thunks.regroup[block().mode.view() | (g.write ? 4 : 0)]);
+        as.mov(r64(pointer), context(offsetof(ExecContext, scratch) + 8 * kScratchValue, 8));
+    } else if (c.value != pointer) {
+        as.mov(r64(pointer), Imm(-1));
     }
-    as.bind(lost);
-    for (unsigned n = 0; n < 2; ++n) as.mov(r64(two[n]), keep(n));
-    as.bind(out);
-    if (c.value != at) as.mov(r64(at), Imm(-1));
-    as.jmp(c.back);
+    as.jmp(c.back_at);
 }
 }  // namespace calque::jit::x64

@@ -42,8 +42,11 @@ constexpr i32 kSaveAt = 0, kSpillAt = 160, kVecSpillAt = kSpillAt + 8 * kSpills,
 constexpr i32 kFrame = kXmmSaveAt + 256 + 8;  // + 8: six pushes and the return address leave rsp at 8 modulo 16
 static_assert(kVecSpillAt % 16 == 0 && kXmmSaveAt % 16 == 0);
 
+// The word that slow paths get on the stack: the block's number and, above it, what is unretired.
+constexpr unsigned kBlockBits = 21;
+
 // Uses of ExecContext::scratch.
-constexpr unsigned kScratchAddress = 0, kScratchValue = 1, kScratchArena = 2, kScratchFp = 3, kScratchMxcsr = 4, kScratchWhat = 5;
+constexpr unsigned kScratchAddress = 0, kScratchValue = 1, kScratchArena = 2, kScratchFp = 3, kScratchMxcsr = 4, kScratchWhat = 5, kScratchLinear = 6;
 
 inline x86::Gp gp(Reg r, unsigned bytes) {
     return bytes == 1 ? x86::Gp(x86::gpb_lo(r)) : bytes == 2 ? x86::Gp(x86::gpw(r)) : bytes == 4 ? x86::Gp(x86::gpd(r)) : x86::Gp(x86::gpq(r));
@@ -71,6 +74,7 @@ struct Thunks {
     u32 exit_leave = 0, exit_leave_clean = 0;
     u32 slow_read[64]{};     // by `what`: scratch[kScratchAddress] to scratch[kScratchValue]; all registers kept but xmm
     u32 slow_write[64]{};
+    u32 regroup[8]{};        // by view and, bit 2, write: see cold_group
     u32 raise = 0;           // rsi: fault code
     u32 fp_enter = 0;        // loads the guest's MXCSR
     u32 fp_leave = 0;        // collects sticky flags, loads the host's MXCSR; keeps all registers
@@ -88,7 +92,7 @@ struct Address {
 
 class X64 {
 public:
-    X64(const Layout&, const HostCpu&, const Switches&, const Thunks&, const Arena&);
+    X64(const Layout&, const HostCpu&, const Switches&, const Thunks&, Arena&);
 
     /// Emits a whole block at `as`'s position. False when it cannot be done (out of spill slots, a type without registers).
     bool emit_block(const TranslateRequest&, Translation&);
@@ -209,7 +213,9 @@ public:
     /// Out-of-line pieces, emitted after the terminal.
     struct Cold {
         enum Kind : u8 { read, write, guard, call_if, go, budget, refused, fp_in, fp_out } kind;
-        Label entry, back;
+        Label back;                           // where the way back leads, in the hot code
+        u64 back_at = 0;                      // its address
+        u32 from = 0;                         // the jump that leads here: its displacement
         u8 what = 0;
         Type type = Type::None;
         Reg addr = kNoReg, value = kNoReg;   // value: destination of reads, source of writes
@@ -227,11 +233,14 @@ public:
         const HelperInfo* helper = nullptr;
     };
     Cold& cold(Cold::Kind);
+    /// A jump out of line. The displacement is filled in when the cold code is placed.
+    void jump_cold(CC, Cold&);
+    void jump_cold(Cold&);
 
     struct Probe {
         Reg addr = kNoReg, host = kNoReg;  // host: the register with the addend, or the group's pointer; kNoReg without inline TLB
         Reg spare = kNoReg;                // free again behind the compare
-        Label slow, back;
+        Label back;
         x86::Mem at;
     };
     /// An access whose page the leader of its group has checked.
@@ -272,9 +281,13 @@ private:
     void cold_access(Cold&);
     void cold_group(Cold&);
     void cold_call_slow(Cold&);
+    void push_progress(u32 unretired);
     void save_xmm(u32 mask);
     void restore_xmm(u32 mask);
-    void check_page(Reg address, Reg page, Reg index, unsigned size, bool write, const Label& slow);
+    void check_page(Reg address, Reg page, Reg index, unsigned size, bool write, Cold&);
+    bool open_window(u32& at, u32& end, u32 size);
+    void begin_code(u32 at, u32 end);
+    void emit_hot();
     x86::Mem tlb_field(Reg index, bool write, size_t offset) const;
     void cold_call_if(Cold&);
     void jump_entry();
@@ -283,7 +296,7 @@ private:
     bool collect_address(Ref r, Address& a);
     x86::Mem spill_mem(u16 slot, unsigned size) const;
 
-    const Arena& arena_;
+    Arena& arena_;
     u32 start_ = 0;
     unsigned pinned_ = 0;
     const Block* block_ = nullptr;
@@ -304,8 +317,13 @@ private:
     bool fp_ready_ = false;
     std::deque<Cold> cold_;
     Label loop_;
+    u64 loop_at_ = 0;
     asmjit::CodeHolder code_holder_;
-    struct PendingLink { u32 at; Label stub; u64 rip; };
+    // Hot and cold code lie apart, so that what runs is dense. Each has a window of the arena to fill.
+    u32 hot_at_ = 0, hot_end_ = 0, cold_at_ = 0, cold_end_ = 0;
+    bool in_cold_ = false;
+    u32 end_position_ = 0;
+    struct PendingLink { u32 at; u64 rip; };
     std::vector<PendingLink> links_;
     friend class X64Backend;
 };
