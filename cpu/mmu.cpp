@@ -136,6 +136,7 @@ const PageEntry* translate(CpuState& s, u64 linear, Access access, unsigned view
     if (const PageEntry* e = s.mmu->find(vpn); e && permitted(s, e->flags, access, view) && (access != Access::write || (e->flags & page::Dirty)))
         return e;
     Walk w;
+    s.mmu->count_walk();
     const u32 r = walk(s, linear, access, view, w);
     if (r != ~0u) {
         // A remembered translation that did not allow the access has just been checked against the tables: no fault is spurious.

@@ -41,6 +41,13 @@ public:
     /// True when more than the one page went.
     bool drop_page(CpuState&, u64 linear, u16 pcid, bool global_too);
 
+    struct Stats {
+        u64 fills = 0;   // misses of the inline TLB that ended in an entry
+        u64 walks = 0;   // misses of both levels
+    };
+    const Stats& stats() const { return stats_; }
+    void count_walk() { ++stats_.walks; }
+
     // ---- the inline TLB
     void fill(CpuState&, u64 linear, unsigned view, bool write, const PageEntry&);
     void clear_inline(CpuState&, bool keep_global);
@@ -62,6 +69,7 @@ private:
     std::array<u8, 4096> large_{};
     // Filled entries of the inline TLB, each listed once (TlbEntry::spare says so), so that clearing it is cheap.
     std::vector<u16> filled_;
+    Stats stats_;
 };
 
 /// Finds the page of `linear` for an access with the rights of `view` (mode::View*), walking and setting accessed and dirty

@@ -96,6 +96,7 @@ bool Mmu::drop_page(CpuState& s, u64 linear, u16 pcid, bool global_too) {
 
 // The entry for the access that missed, and one for the other kind of access where that throws out nothing.
 void Mmu::fill(CpuState& s, u64 linear, unsigned view, bool write, const PageEntry& e) {
+    ++stats_.fills;
     const bool may_write = (e.flags & page::Dirty) && (e.flags & page::HostWritable) &&
                            ((e.flags & page::Write) || (view != mode::ViewUser && !(s.cr0 & cr0::WP))) && !s.cpu->engine().has_code(e.host);
     const auto put = [&](bool for_write, bool only_if_free) {

@@ -10,6 +10,7 @@
 #include <cstdio>
 #include <cstdlib>
 
+#include "cpu/mmu.h"
 #include "frontend/png.h"
 #include "support/log.h"
 
@@ -316,6 +317,9 @@ void Session::print_stats() const {
     line("block lookups", s.lookups);
     line("blocks invalidated", s.invalidations);
     line("code cache flushes", s.flushes);
+    const Mmu::Stats& tlb = machine_->cpu().state().mmu->stats();
+    line("TLB misses", tlb.fills);
+    line("page walks", tlb.walks);
     line("resets", machine_->resets());
     line("events from outside", machine_->gate().count());
     std::fprintf(stderr, "%-28s %.3f s\n", "machine time", static_cast<double>(machine_->time()) / 1e9);
