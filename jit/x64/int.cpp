@@ -312,6 +312,11 @@ void emit_zext(X64& e, const Inst& i) {
         return;
     }
     if (v.at == At::state || v.at == At::constant || (v.at == At::spill && v.clean)) {
+        if (const Reg target = v.last_use == e.now() ? e.target_of(self) : kNoReg; target != kNoReg) {
+            e.load_to(target, i.a);
+            e.define(i, target, true);
+            return;
+        }
         e.use(i.a);
         e.define_alias(self, i.a, true);
         return;
@@ -335,6 +340,10 @@ void emit_sext(X64& e, const Inst& i) {
 }
 
 void emit_trunc(X64& e, const Inst& i) {
+    if (e.value(i.a).at == At::state && e.value(i.a).last_use == e.now()) {
+        e.get_state(e.index_of(i), e.value(i.a).slot);  // the low bytes come first in memory
+        return;
+    }
     const bool same = e.size_of(i.a) == bytes(i.type);  // analysis has narrowed the operand
     e.define_alias(e.index_of(i), i.a, same && e.value(i.a).at == At::reg && e.value(i.a).clean);
 }

@@ -22,9 +22,10 @@ void emit_set(X64& e, const Inst& i) {
     const unsigned size = bytes(i.type);
     if (i.slot == e.layout.fp_control) e.fp_end();
     if (const Reg p = e.pinned_reg(i.slot); p != kNoReg) {
+        if (e.in_reg(a, p)) return;  // made there, or never changed
         e.before_set(i.slot, a);
         if (size == 8) {
-            if (!e.in_reg(a, p)) e.load_to(p, a);
+            e.load_to(p, a);
             e.own_pinned(i.slot, a);
         } else if (size < 4) {
             e.as.mov(gp(p, size), gp(e.use(a), size));
