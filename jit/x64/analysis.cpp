@@ -34,9 +34,13 @@ bool makes(const Code& b, Ref k, const Inst& j) {
     case Op::flags_sar: return i.op == Op::sar && i.a == j.a && i.b == j.b && is_shift_by_constant(b, i);
     case Op::icmp: {
         if ((i.op == Op::sub || i.op == Op::flags_sub) && i.type == j.type && i.a == j.a && i.b == j.b) return true;
+        if (!is_zero(b, j.b) || i.type != j.type) return false;
+        // A logic op clears CF and OF, as a comparison with zero does.
+        if (i.op == Op::flags_logic && i.a == j.a) return true;
+        if (j.a == k && (i.op == Op::and_ || i.op == Op::or_ || i.op == Op::xor_)) return true;
         const auto c = static_cast<Cmp>(j.aux);
         const bool sign_or_zero = c == Cmp::eq || c == Cmp::ne || c == Cmp::slt || c == Cmp::sge;
-        return j.a == k && sign_or_zero && is_zero(b, j.b) && i.type == j.type && sets_zero_and_sign(b, i);
+        return j.a == k && sign_or_zero && sets_zero_and_sign(b, i);
     }
     default: return false;
     }

@@ -21,9 +21,9 @@ CC cc_of_cmp(Cmp c) {
     default: return CC::kGE;
     }
 }
-/// Against zero when only ZF and SF are known.
+/// Against zero, for those that need only ZF and SF.
 CC cc_of_zero_cmp(Cmp c) {
-    return c == Cmp::eq ? CC::kE : c == Cmp::ne ? CC::kNE : c == Cmp::slt ? CC::kS : CC::kNS;
+    return c == Cmp::slt ? CC::kS : c == Cmp::sge ? CC::kNS : cc_of_cmp(c);
 }
 CC cc_of_cond(Cond c) {
     static constexpr CC kMap[16] = {CC::kO, CC::kNO, CC::kB, CC::kAE, CC::kE, CC::kNE, CC::kBE, CC::kA, CC::kS, CC::kNS, CC::kP, CC::kNP, CC::kL, CC::kGE, CC::kLE, CC::kG};
@@ -191,6 +191,7 @@ void emit_flags_logic(X64& e, const Inst& i) {
     const Reg s = e.use(i.a);
     e.as.test(gp(s, size), gp(s, size));
     e.holds_flags(e.index_of(i), e.logic_kind());
+    e.bear_partners(e.index_of(i), e.logic_kind());
 }
 
 /// Shifts: the last step is a shift by one, after which the host's OF is as the op defines it.

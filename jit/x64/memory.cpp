@@ -161,8 +161,9 @@ X64::Probe X64::probe(const Inst& i, unsigned size, bool write, u32 keep, Cold& 
     if (follows(self)) return probe_member(i, size, c);
     Probe p;
     p.back = as.newLabel();
-    Address a = address(i.a);
     const bool leading = leads(self);
+    const bool fixed = is_const(i.a) && sw.inline_tlb && sw.fold_addresses;
+    Address a = fixed ? Address{} : address(i.a);
     if (leading) {
         Group& g = group_of(self);
         a.disp -= g.before;
@@ -171,6 +172,14 @@ X64::Probe X64::probe(const Inst& i, unsigned size, bool write, u32 keep, Cold& 
         g.linear = new_spill(false);
         ++spill_refs_[g.linear];
         c.group = value(self).group, c.leads = true;
+    }
+    if (fixed) {
+        probe_fixed(inst(i.a).imm - (leading ? static_cast<u64>(i64{group_of(self).before}) : 0), bytes(i.type), size, write, p, c);
+        if (leading) {
+            p.at = x86::ptr(r64(p.host), value(self).group_at, bytes(i.type));
+            define(group_of(self).pointer, p.host, true);
+        }
+        return p;
     }
     const bool bare = a.index == kNoReg && a.base != kNoReg && a.disp == 0 && !a.is32;
     if (bare) {
@@ -208,6 +217,42 @@ X64::Probe X64::probe(const Inst& i, unsigned size, bool write, u32 keep, Cold& 
         p.at = x86::ptr(r64(p.addr), r64(index), 0, 0, size);
     }
     return p;
+}
+
+/// The address is known: so are its entry in the TLB and what the tag must be.
+void X64::probe_fixed(u64 address, unsigned access, unsigned size, bool write, Probe& p, Cold& c) {
+    c.back = p.back;
+    c.fixed = true, c.rip = address;
+    p.spare = scratch(), p.host = scratch();
+    c.index = p.host;
+    p.at = x86::ptr(r64(p.host), 0, access);
+    const u64 page = address & ~u64{4095};
+    if (((address + size - 1) & ~u64{4095}) != page) {
+        jump_cold(c);
+        return;
+    }
+    const i32 table = static_cast<i32>(layout.tlb_offset) - kBias + static_cast<i32>(tlb_table(block().mode.view(), write) * sizeof(Tlb::data[0]));
+    const i32 entry = table + static_cast<i32>((address >> 12 & ((1u << kTlbBits) - 1)) * sizeof(TlbEntry));
+    const auto field = [&](size_t offset) { return x86::ptr(x86::rbp, entry + static_cast<i32>(offset), 8); };
+    const x86::Mem tag = field(write ? offsetof(TlbEntry, write_tag) : offsetof(TlbEntry, read_tag));
+    if (static_cast<i64>(page) == static_cast<i32>(page)) {
+        as.cmp(tag, Imm(static_cast<i64>(page)));
+    } else {
+        mov_imm(p.spare, page);
+        as.cmp(r64(p.spare), tag);
+    }
+    jump_cold(CC::kNE, c);
+    as.mov(r64(p.host), field(offsetof(TlbEntry, addend)));
+    if (!c.leads && static_cast<i64>(address) == static_cast<i32>(address)) {
+        p.at = x86::ptr(r64(p.host), static_cast<i32>(address), access);
+        return;
+    }
+    if (static_cast<i64>(address) == static_cast<i32>(address)) {
+        as.add(r64(p.host), Imm(static_cast<i64>(address)));
+    } else {
+        if (address & 4095) as.add(r64(p.spare), Imm(static_cast<i64>(address & 4095)));  // it holds the page
+        as.add(r64(p.host), r64(p.spare));
+    }
 }
 
 X64::Probe X64::probe_member(const Inst& i, unsigned size, Cold& c) {
@@ -331,6 +376,10 @@ void X64::push_progress(u32 unretired) {
 }
 
 void X64::cold_access(Cold& c) {
+    if (c.fixed) {
+        mov_imm(c.index, c.rip);
+        c.addr = c.index;
+    }
     if (c.group) return cold_group(c);
     as.mov(context(offsetof(ExecContext, scratch) + 8 * kScratchAddress, 8), r64(c.addr));
     cold_call_slow(c);

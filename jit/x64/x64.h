@@ -226,6 +226,7 @@ public:
         u32 xmms = 0, temps = 0;
         u16 group = 0;                        // read, write: + 1
         bool leads = false;
+        bool fixed = false;                   // the address is rip
         Reg index = kNoReg;                   // the group's pointer
         u16 at = 0;                           // offset in the group
         // call_if: where the arguments were when the branch was taken
@@ -243,6 +244,7 @@ public:
         Label back;
         x86::Mem at;
     };
+    void probe_fixed(u64 address, unsigned access, unsigned size, bool write, Probe&, Cold&);
     /// An access whose page the leader of its group has checked.
     Probe probe_member(const Inst&, unsigned size, Cold&);
     bool leads(Ref r) { return value(r).group && an_.groups[value(r).group - 1u].leader == r; }
