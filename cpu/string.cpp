@@ -54,6 +54,7 @@ private:
         if (s.code64()) return seg >= FS ? s.seg[seg].base + off : off;
         return (s.seg[seg].base + off) & 0xffffffff;
     }
+    bool misaligned(u64 lin) const { return (s.x.mode.bits & mode::AlignCheck) && (lin & (size - 1)); }
     bool check(Gpr r, Seg seg, bool write);
 
     const unsigned address_size_;
@@ -64,7 +65,7 @@ private:
 u64 StringOp::stretch(Gpr r, Seg seg, bool write, u64 most, u8*& host, bool* code) {
     const u64 off = offset(r), lin = linear(seg, off);
     const unsigned in_page = lin & 0xfff;
-    if (in_page + size > 4096) return 0;
+    if (in_page + size > 4096 || misaligned(lin)) return 0;
     u64 n = up() ? (4096 - in_page) / size : in_page / size + 1;
     const u64 to_wrap = up() ? (mask_ - off) / size + (mask_ != ~u64{0} && (mask_ - off) % size == size - 1) : off / size + 1;
     n = std::min({n, to_wrap, most});
@@ -86,8 +87,8 @@ void StringOp::advance(u64 n, bool si, bool di) {
 }
 
 bool StringOp::check(Gpr r, Seg seg, bool write) {
-    if (s.code64() || in_segment(s, s.seg[seg], offset(r), size, write)) return true;
-    return fault(s, seg == SS ? vec::SS : vec::GP, 0);
+    if (!s.code64() && !in_segment(s, s.seg[seg], offset(r), size, write)) return fault(s, seg == SS ? vec::SS : vec::GP, 0);
+    return !misaligned(linear(seg, offset(r))) || fault(s, vec::AC, 0);
 }
 
 bool StringOp::read(Gpr r, Seg seg, u64& value) {
@@ -311,6 +312,8 @@ u64 helper_rep_scas(CpuState& s, u64 what, u64 rip, u64 next) {
 u64 helper_ins(CpuState& s, u64 what, u64 rip, u64 next) {
     StringOp op{s, what, rip, next};
     const u16 port = static_cast<u16>(s.gpr[RDX]);
+    // The right to the port is checked even when nothing is left to do, as on AMD's Zen.
+    if (!op.left() && !io_allowed(s, port, op.size)) return 0;
     while (op.more()) {
         op.charge(1);
         // Everything that may fault comes before the device is read.
@@ -324,6 +327,8 @@ u64 helper_ins(CpuState& s, u64 what, u64 rip, u64 next) {
 u64 helper_outs(CpuState& s, u64 what, u64 rip, u64 next) {
     StringOp op{s, what, rip, next};
     const u16 port = static_cast<u16>(s.gpr[RDX]);
+    // The right to the port is checked even when nothing is left to do, as on AMD's Zen.
+    if (!op.left() && !io_allowed(s, port, op.size)) return 0;
     while (op.more()) {
         u64 v;
         op.charge(1);

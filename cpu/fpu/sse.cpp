@@ -192,7 +192,7 @@ u64 helper_mask_move(CpuState& s, u64 a, u64 b, u64 c) {
 
 u64 helper_mask_move16(CpuState& s, u64 a, u64 b, u64 c) {
     const V128 data = s.xmm[b & 15], mask = s.xmm[c & 15];
-    if (!probe_linear(s, a, 16, true)) return 0;
+    if (!probe_linear(s, a, 8, true) || !probe_linear(s, a + 8, 8, true)) return 0;
     move_masked(s, a, data.lo, mask.lo);
     if (s.x.fault == jit::Fault::none) move_masked(s, a + 8, data.hi, mask.hi);
     return 0;

@@ -141,8 +141,7 @@ void lift_cmpxchg8b(Lifter& l, const Insn& in) {
 }
 
 void lift_cmpxchg16b(Lifter& l, const Insn& in) {
-    const Val at = l.linear(in.op[0], 16, true);
-    l.require_aligned(at, 16);
+    const Val at = l.linear_aligned(in.op[0], 16, true);
     l.call(Helper::cmpxchg16b, Type::None, at);
 }
 

@@ -90,17 +90,16 @@ Val Lifter::linear(Seg seg, Val ea, unsigned size, bool write) {
             at = ir.and_(ir.add(ir.get(base, Type::I64), ea), u64{0xffffffff});
         }
     }
-    if (has(mode::AlignCheck) && (size == 2 || size == 4 || size == 8))
+    if (has(mode::AlignCheck) && (size == 2 || size == 4 || size == 8 || size == 16))
         ir.guard(ir.icmp(Cmp::eq, ir.and_(at, u64{size - 1}), u64{0}), jit::fault_code(17, 0));
     return at;
 }
 
 Val Lifter::linear_aligned(const Operand& o, unsigned size, bool write) {
     const Val ea = effective(o);
-    if (!code64()) require_aligned(ir.add(ir.get(static_cast<u8>(slot::base + o.seg), Type::I64), ea), 16);
-    const Val at = linear(o.seg, ea, size, write);
-    if (code64()) require_aligned(at, 16);
-    return at;
+    const bool based = !code64() || o.seg == FS || o.seg == GS;
+    require_aligned(based ? ir.add(ir.get(static_cast<u8>(slot::base + o.seg), Type::I64), ea) : ea, 16);
+    return linear(o.seg, ea, size, write);
 }
 
 void Lifter::require_aligned(Val at, unsigned alignment) {

@@ -23,6 +23,7 @@ public:
     // ---- where we are
     const Insn& in() const { return *in_; }
     bool code64() const { return mode_.bits & mode::Code64; }
+    jit::Mode mode() const { return mode_; }
     bool has(u32 mode_bit) const { return mode_.bits & mode_bit; }
     /// Stack address size in bytes: 2, 4 or 8.
     unsigned stack_size() const { return code64() ? 8 : has(mode::Stack32) ? 4 : 2; }

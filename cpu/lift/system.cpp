@@ -26,6 +26,13 @@ void store_table(Lifter& l, const Insn& in, u64 idt) {
     l.ir.store(l.ir.add(at, u64{2}), l.ir.trunc(base, jit::int_type(base_size)));
 }
 
+/// Privilege is checked before the operand in memory (SDM vol. 3A, "Priority Among Simultaneous Events"); the helper does it for levels 1 and 2.
+bool privileged(Lifter& l) {
+    if ((l.mode().bits & 3) != mode::ViewUser) return true;
+    l.raise(13, 0);
+    return false;
+}
+
 bool segmentation(Lifter& l) {
     // Not recognised in real and virtual-8086 mode.
     if (l.has(mode::Protected) && !l.has(mode::Vm86)) return true;
@@ -90,7 +97,9 @@ void lift_random(Lifter& l, const Insn& in) {
 }
 
 void lift_clts(Lifter& l, const Insn&) { l.end_with(Helper::clts); }
-void lift_lmsw(Lifter& l, const Insn& in) { l.end_with(Helper::lmsw, selector_operand(l, in.op[0])); }
+void lift_lmsw(Lifter& l, const Insn& in) {
+    if (privileged(l)) l.end_with(Helper::lmsw, selector_operand(l, in.op[0]));
+}
 void lift_smsw(Lifter& l, const Insn& in) { store_word(l, in, l.call(Helper::smsw, Type::I64)); }
 void lift_wbinvd(Lifter& l, const Insn&) { l.call(Helper::wbinvd); }
 void lift_invlpg(Lifter& l, const Insn& in) {
@@ -104,15 +113,19 @@ void lift_invpcid(Lifter& l, const Insn& in) {
     l.end_with(Helper::invpcid, type, l.linear(in.op[1], 16, false));
 }
 
-void lift_lgdt(Lifter& l, const Insn& in) { load_table(l, in, 0); }
-void lift_lidt(Lifter& l, const Insn& in) { load_table(l, in, 1); }
+void lift_lgdt(Lifter& l, const Insn& in) {
+    if (privileged(l)) load_table(l, in, 0);
+}
+void lift_lidt(Lifter& l, const Insn& in) {
+    if (privileged(l)) load_table(l, in, 1);
+}
 void lift_sgdt(Lifter& l, const Insn& in) { store_table(l, in, 0); }
 void lift_sidt(Lifter& l, const Insn& in) { store_table(l, in, 1); }
 void lift_lldt(Lifter& l, const Insn& in) {
-    if (segmentation(l)) l.end_with(Helper::lldt_ltr, selector_operand(l, in.op[0]), l.c64(0));
+    if (segmentation(l) && privileged(l)) l.end_with(Helper::lldt_ltr, selector_operand(l, in.op[0]), l.c64(0));
 }
 void lift_ltr(Lifter& l, const Insn& in) {
-    if (segmentation(l)) l.end_with(Helper::lldt_ltr, selector_operand(l, in.op[0]), l.c64(1));
+    if (segmentation(l) && privileged(l)) l.end_with(Helper::lldt_ltr, selector_operand(l, in.op[0]), l.c64(1));
 }
 void lift_sldt(Lifter& l, const Insn& in) {
     if (segmentation(l)) store_word(l, in, l.call(Helper::sldt_str, Type::I64, {}, l.c64(0)));
