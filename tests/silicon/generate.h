@@ -13,6 +13,8 @@ public:
     bool make_sequence(u64 seed, Case&) const;
     const std::vector<RuleForms>& rules() const { return rules_; }
 
+    bool alignment = false;   // some cases check alignment (EFLAGS.AC)
+
 private:
     struct Maker;
     struct SequenceMaker;

@@ -1,5 +1,5 @@
 // Runs instructions on the host's processor and on ours, and prints every difference.
-//   silicon [--mode long64|flat32|prot32|prot16] [--executor direct|interp|jit] [--seed N] [--cases N] [--seconds N] [--rules NAME,NAME*,@vector,@integer] [--case SEED] [--counts] [--sequences]
+//   silicon [--mode long64|flat32|prot32|prot16] [--executor direct|interp|jit] [--seed N] [--cases N] [--seconds N] [--rules NAME,NAME*,@vector,@integer] [--case SEED] [--counts] [--sequences] [--alignment]
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
@@ -21,7 +21,7 @@ struct Options {
     u64 seed = 1, cases = 0, one_case = 0;
     double seconds = 10;
     std::string rules;
-    bool counts = false, trace = false, sequences = false;
+    bool counts = false, trace = false, sequences = false, alignment = false;
     unsigned shown = 3;
 };
 
@@ -34,7 +34,9 @@ class Session {
 public:
     explicit Session(const Options& o)
         : options_{o}, base_{7}, native_{o.mode, base_}, generator_{o.mode, host_features(), native_.fs_base(), base_, o.rules},
-          ours_{o.mode, o.executor, base_, host_features(), native_.fs_base()}, results_{std::make_unique<Outcome[]>(Batch::size)} {}
+          ours_{o.mode, o.executor, base_, host_features(), native_.fs_base()}, results_{std::make_unique<Outcome[]>(Batch::size)} {
+        generator_.alignment = o.alignment;
+    }
 
     int run();
 
@@ -147,6 +149,7 @@ int main(int argc, char** argv) {
         else if (a == "--show") o.shown = static_cast<unsigned>(std::strtoul(value(), nullptr, 0));
         else if (a == "--trace") o.trace = true;
         else if (a == "--sequences") o.sequences = true;
+        else if (a == "--alignment") o.alignment = true;
         else if (a == "--counts") o.counts = true;
         else {
             std::fprintf(stderr, "silicon: unknown option %s\n", a.c_str());

@@ -107,6 +107,7 @@ struct Generator::Maker {
         if (r.chance(10)) c.gpr[r.below(16)] = c.gpr[r.below(16)];
         c.flags = static_cast<u32>(r.next()) & (eflags::Arithmetic | eflags::DF);
         if (!r.chance(30)) c.flags &= ~eflags::DF;
+        if (g.alignment && r.chance(20)) c.flags |= eflags::AC;
         if (!long64()) for (auto& v : c.gpr) v &= 0xffffffff;
     }
 

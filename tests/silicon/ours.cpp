@@ -129,6 +129,7 @@ Ours::Rig::Rig(CodeMode mode, Executor e, const BaseImage& b, u64 features, u64 
     const bool wide = mode == CodeMode::long64;
     for (unsigned i = 0; i < kSegs; ++i) s.seg[i] = segment(segments(mode)[i], wide);
     if (wide) s.seg[FS].base = fs_base;
+    s.tr.limit = 0x60;   // no I/O permission map: every port is refused
     s.eflags_system = eflags::IF | 2;
     for (unsigned i = 0; i < kSegs; ++i) update_segment(s, static_cast<Seg>(i));
     refresh_mode(s);
@@ -143,7 +144,7 @@ void Ours::Rig::load(const Case& c) {
     std::memcpy(s.gpr, c.gpr, sizeof s.gpr);
     s.flags = pack_flags(c.flags);
     s.df = c.flags & eflags::DF ? 1 : 0;
-    s.eflags_system = eflags::IF | 2;
+    s.eflags_system = eflags::IF | 2 | (c.flags & eflags::AC);
     s.mxcsr = 0x1f80;
     if (c.vector) load_fx(s, c.fx);
     compute_mode(s);
