@@ -199,9 +199,19 @@ void SdlWindow::fit_window() {
         SDL_Rect room{0, 0, 1 << 20, 1 << 20};
         SDL_GetDisplayUsableBounds(std::max(0, SDL_GetWindowDisplayIndex(window_)), &room);
         zoom = std::min({std::max(zoom, 0.25), double(room.w) / frame_.width, double(room.h) / frame_.height});
-        SDL_SetWindowSize(window_, std::max(1, int(std::lround(frame_.width * zoom))), std::max(1, int(std::lround(frame_.height * zoom))));
+        w = std::max(1, int(std::lround(frame_.width * zoom))), h = std::max(1, int(std::lround(frame_.height * zoom)));
+        SDL_SetWindowSize(window_, w, h);
+        keep_inside(room, w, h);
     }
     fitted_width_ = frame_.width, fitted_height_ = frame_.height;
+}
+
+/// A window that grew may not leave the screen on the right or below; its upper left corner counts more.
+void SdlWindow::keep_inside(const SDL_Rect& room, int w, int h) {
+    int x = 0, y = 0;
+    SDL_GetWindowPosition(window_, &x, &y);
+    const int to_x = std::max(room.x, std::min(x, room.x + room.w - w)), to_y = std::max(room.y, std::min(y, room.y + room.h - h));
+    if (to_x != x || to_y != y) SDL_SetWindowPosition(window_, to_x, to_y);
 }
 
 bool SdlWindow::upload() {

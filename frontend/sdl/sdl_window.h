@@ -13,6 +13,7 @@
 struct SDL_Window;
 struct SDL_Renderer;
 struct SDL_Texture;
+struct SDL_Rect;
 union SDL_Event;
 
 namespace calque {
@@ -50,6 +51,7 @@ private:
     void update_title();
     void draw();
     void fit_window();
+    void keep_inside(const SDL_Rect& room, int w, int h);
     bool upload();
     void present();
 
