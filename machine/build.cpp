@@ -111,8 +111,9 @@ Result<BlockImage*> Machine::open_image(const ImageConfig& config, const std::st
     auto image = RawImage::open(config.path, config.read_only || config.snapshot);
     if (!image) return Error{image.error().message};
     if ((*image)->size() == 0) return Error{"the " + what + " '" + config.path + "' is empty"};
-    if (config.snapshot) images_.push_back(std::make_unique<OverlayImage>(std::move(*image)));
-    else images_.push_back(std::move(*image));
+    if (config.snapshot) image = OverlayImage::open(std::move(*image));
+    if (!image) return Error{image.error().message};
+    images_.push_back(std::move(*image));
     return images_.back().get();
 }
 

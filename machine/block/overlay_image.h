@@ -1,16 +1,21 @@
-// Changes kept in memory over an image that is never written: --disk FILE,snapshot=on.
+// Changes kept in a file without a name, over an image that is never written: --disk FILE,snapshot=on.
 #pragma once
-#include <map>
 #include <memory>
 #include <vector>
 
 #include "support/host.h"
+#include "support/result.h"
 
 namespace calque {
 
 class OverlayImage final : public BlockImage {
 public:
-    explicit OverlayImage(std::unique_ptr<BlockImage> base) : base_{std::move(base)} {}
+    /// The file is made in the folder that TMPDIR names (else /var/tmp), has no name there and ends with the machine.
+    static Result<std::unique_ptr<BlockImage>> open(std::unique_ptr<BlockImage> base);
+    ~OverlayImage() override;
+    OverlayImage(const OverlayImage&) = delete;
+    OverlayImage& operator=(const OverlayImage&) = delete;
+
     u64 size() const override { return base_->size(); }
     bool read_only() const override { return false; }
     bool read(u64 offset, std::span<u8> out) override;
@@ -19,9 +24,13 @@ public:
 
 private:
     static constexpr u64 kPiece = 4096;
+    OverlayImage(std::unique_ptr<BlockImage> base, int fd) : base_{std::move(base)}, fd_{fd} {}
     bool covers(u64 offset, u64 bytes) const { return offset <= size() && bytes <= size() - offset; }
-    std::vector<u8>* piece(u64 number, bool create);
+    bool changed(u64 piece) const { return piece / 64 < changed_.size() && changed_[piece / 64] >> piece % 64 & 1; }
+    void set_changed(u64 piece);
+    bool fill(u64 piece);
     std::unique_ptr<BlockImage> base_;
-    std::map<u64, std::vector<u8>> pieces_;
+    int fd_;
+    std::vector<u64> changed_;  // one bit a piece: the file holds it, at the offset that it has in the image
 };
 }  // namespace calque
