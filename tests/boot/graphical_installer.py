@@ -33,9 +33,9 @@ def xdotool(*words):
 
 
 def look(name):
-    """The X server's screen, as a PNG file."""
+    """The window as the X server shows it, as a PNG file."""
     path = os.path.join(shots, name + ".png")
-    subprocess.run(["import", "-window", "root", path], env=environment, check=True)
+    subprocess.run(["import", "-window", window()[0], path], env=environment, check=True)
     return path
 
 

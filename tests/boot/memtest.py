@@ -29,5 +29,5 @@ def passed():
 
 
 print(machine.wait_for(passed, "the end of a pass", every=2))
-check(len(seen) >= 8, "all tests ran", sorted(seen))
+check("10" in seen, "the last test ran", sorted(seen))
 check(machine.quit() == 0, "quit ends the emulator with status 0")

@@ -33,7 +33,8 @@ start = time.monotonic()
 printed = guest.run(f"stress-ng --cpu 1 --vm 1 --vm-bytes 128M --fork 2 --hdd 1 --verify --metrics-brief -t {seconds}; echo status $?", PROMPT)
 print(printed)
 print(f"{time.monotonic() - start:.0f} s of wall time, peak {peak_mb()} MB", flush=True)
-check("status 0" in printed and "passed: 5" in printed and "failed: 0" in printed, "stress-ng found no error", printed)
+check("status 0" in printed and "successful run" in printed and "fail" not in printed.replace("failed: 0", ""), "stress-ng found no error",
+      printed)
 log = guest.run("dmesg --level=emerg,alert,crit,err,warn", PROMPT)
 print(log)
 for bad in ("BUG:", "Oops", "Call Trace", "I/O error", "EXT4-fs error", "timekeeping watchdog", "soft lockup", "rcu_preempt"):
