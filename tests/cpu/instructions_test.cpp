@@ -159,6 +159,7 @@ constexpr Row kRows[] = {
     {"sfence", In::wide, "0F AE F8", {}, "", {}, ""},
     {"prefetch", In::all, "0F 0D 03", {}, "", {}, ""},
     {"prefetchw", In::all, "0F 0D 0B", {}, "", {}, ""},
+    {"prefetchwt1", In::all, "0F 0D 13", {}, "", {}, ""},
     {"prefetchnta", In::all, "0F 18 03", {}, "", {}, ""},
     {"prefetcht0", In::all, "0F 18 0B", {}, "", {}, ""},
     {"prefetcht1", In::all, "0F 18 13", {}, "", {}, ""},
