@@ -26,7 +26,6 @@ struct Cpu::Impl final : jit::GuestCode, ApicBus {
     // ---- pins. INTR is a level, the others are edges that stay pending until taken.
     bool intr = false, smi_level = false;
     bool nmi_pending = false, smi_pending = false, init_pending = false;
-    bool wait_for_startup = false;
     std::atomic<bool> stop_requested{false};
     u64 target = 0;        // where run_until() returns; shorten() lowers it
     Time clock_base = 0;   // machine time when no instruction had retired, as seen from the current slice
@@ -122,7 +121,6 @@ u8 Cpu::Impl::acknowledge() {
 /// Takes the most urgent pending event (SDM vol. 3A, "Prioritization of Concurrent Events"). False: none may be taken now.
 bool Cpu::Impl::take_event() {
     if (init_pending && !s.smm) return init_pending = false, cpu->init(), true;
-    if (wait_for_startup) return false;
     if (smi_pending && !s.smm) {
         smi_pending = false;
         s.shut_down = false;
@@ -265,7 +263,7 @@ Cpu::Stop Cpu::run_until(u64 target) {
         while (i.take_event()) {}
         if (i.stop_requested.exchange(false, std::memory_order_relaxed)) { stop = Stop::attention; break; }
         if (s_.shut_down) { stop = Stop::shut_down; break; }
-        if (s_.halted || i.wait_for_startup) { stop = Stop::halted; break; }
+        if (s_.halted) { stop = Stop::halted; break; }
         if (s_.x.icount() >= i.target) { stop = Stop::deadline; break; }
         i.slice(i.target);
     }
@@ -305,16 +303,15 @@ void Cpu::check_events() {
 void Cpu::raise_nmi() { impl_->nmi_pending = true, check_events(); }
 void Cpu::raise_smi() { impl_->smi_pending = true, check_events(); }
 void Cpu::raise_init() { impl_->init_pending = true, check_events(); }
-void Cpu::startup(u8) {}   // the bootstrap processor does not wait for it: SDM vol. 3A, "Multiple-Processor Initialization"
 
 void Cpu::forget_pins() {
     Impl& i = *impl_;
-    i.nmi_pending = i.smi_pending = i.init_pending = i.wait_for_startup = false;
+    i.nmi_pending = i.smi_pending = i.init_pending = false;
 }
 
 void Cpu::pins_state(StateIO& io) {
     Impl& i = *impl_;
-    io(i.intr, i.smi_level, i.nmi_pending, i.smi_pending, i.init_pending, i.wait_for_startup);
+    io(i.intr, i.smi_level, i.nmi_pending, i.smi_pending, i.init_pending);
 }
 
 Line& Cpu::intr() { return impl_->intr_pin; }

@@ -85,8 +85,6 @@ public:
     void raise_nmi();
     void raise_smi();
     void raise_init();
-    /// STARTUP message after INIT: begins at vector * 4096.
-    void startup(u8 vector);
     /// Saves and loads the architectural state, APIC and counters (not translations).
     void save_state(StateIO&);
 

@@ -22,7 +22,7 @@ void reset_common(CpuState& s) {
     write_eflags(s, 2);
     reset_segments(s);
     s.cr0 = 0x10 | (s.cr0 & (cr0::CD | cr0::NW));
-    s.cr2 = s.cr3 = s.cr4 = s.cr8 = 0;
+    s.cr2 = s.cr3 = s.cr4 = 0;
     for (u64& d : s.dr) d = 0;
     s.dr6 = 0xffff0ff0, s.dr7 = 0x400;
     s.efer = 0;
@@ -96,7 +96,7 @@ void serialise(StateIO& io, CpuState& s) {
     io(s.eflags_system);
     for (Segment& g : s.seg) serialise(io, g);
     serialise(io, s.ldtr), serialise(io, s.tr);
-    io(s.gdtr.base, s.gdtr.limit, s.idtr.base, s.idtr.limit, s.cr0, s.cr2, s.cr3, s.cr4, s.cr8, s.dr, s.dr6, s.dr7, s.efer, s.xcr0);
+    io(s.gdtr.base, s.gdtr.limit, s.idtr.base, s.idtr.limit, s.cr0, s.cr2, s.cr3, s.cr4, s.dr, s.dr6, s.dr7, s.efer, s.xcr0);
     io(s.cpl, s.shadow, s.halted, s.wake_masked, s.shut_down, s.smm, s.nmi_blocked, s.shadow_at, s.rf_at, s.pending_debug, s.pdpte, s.monitor_line, s.random);
     io(s.star, s.lstar, s.cstar, s.sfmask, s.kernel_gs_base, s.tsc_aux, s.tsc_offset, s.tsc_adjust, s.tsc_deadline);
     io(s.sysenter_cs, s.sysenter_esp, s.sysenter_eip, s.pat, s.mtrr_def, s.mtrr_phys, s.mtrr_fixed, s.apic_base, s.misc_enable, s.smbase);

@@ -124,7 +124,7 @@ struct CpuState {
     u32 eflags_system = 2;     // EFLAGS without the arithmetic flags and DF; bit 1 set
     Segment seg[kSegs], ldtr, tr;
     struct Table { u64 base = 0; u32 limit = 0xffff; } gdtr, idtr;
-    u64 cr0 = 0x60000010, cr2 = 0, cr3 = 0, cr4 = 0, cr8 = 0;
+    u64 cr0 = 0x60000010, cr2 = 0, cr3 = 0, cr4 = 0;
     u64 dr[4]{}, dr6 = 0xffff0ff0, dr7 = 0x400;
     u64 efer = 0, xcr0 = 1;
     u8 cpl = 0;

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cstdio>
 
+#include "cpu/apic.h"
+
 namespace calque {
 namespace {
 constexpr u64 kPresent = 1, kLarge = 0x80, kFrame = 0x000ffffffffff000;
@@ -95,7 +97,7 @@ std::string register_text(const CpuState& s) {
     t += format("LDT=%04x %016llx %08x %08x\n", s.ldtr.selector, u(s.ldtr.base), s.ldtr.limit, s.ldtr.attr);
     t += format("TR =%04x %016llx %08x %08x\n", s.tr.selector, u(s.tr.base), s.tr.limit, s.tr.attr);
     t += format("GDT=     %016llx %08x\nIDT=     %016llx %08x\n", u(s.gdtr.base), s.gdtr.limit, u(s.idtr.base), s.idtr.limit);
-    t += format("CR0=%08llx CR2=%016llx CR3=%016llx CR4=%08llx CR8=%llx\n", u(s.cr0), u(s.cr2), u(s.cr3), u(s.cr4), u(s.cr8));
+    t += format("CR0=%08llx CR2=%016llx CR3=%016llx CR4=%08llx CR8=%llx\n", u(s.cr0), u(s.cr2), u(s.cr3), u(s.cr4), u(s.cpu->apic().cr8()));
     t += format("DR0=%016llx DR1=%016llx DR2=%016llx DR3=%016llx\n", u(s.dr[0]), u(s.dr[1]), u(s.dr[2]), u(s.dr[3]));
     t += format("DR6=%016llx DR7=%016llx EFER=%016llx\n", u(s.dr6), u(s.dr7), u(s.efer));
     t += format("FCW=%04x FSW=%04x MXCSR=%08x\n", s.fpu.cw, s.fpu.sw | (s.fpu.top_tags & 7) << 11, s.mxcsr);
