@@ -187,8 +187,9 @@ Result<void> MultibootImage::build_block() {
         put(b, s), put(b, 0, 1);
         return at;
     };
-    poke(b, 16, string(cmdline), 4);
-    poke(b, 64, string("Calque"), 4);
+    const u64 line_at = string(cmdline), name_at = string("Calque");   // they move b's bytes, so first
+    poke(b, 16, line_at, 4);
+    poke(b, 64, name_at, 4);
     std::vector<u64> names;
     for (const Module& m : modules_) names.push_back(string(m.cmdline));
     align(b, 4);
