@@ -394,22 +394,18 @@ void X64::leave() { as.jmp(rx(in_memory_ ? thunks.exit_leave_clean : thunks.exit
 // ---- floating-point control
 
 void X64::fp_begin() {
-    if (fp_ready_) return;
-    clobber();
-    Cold& c = cold(Cold::fp_in);
-    c.back = as.newLabel();
-    as.cmp(context(offsetof(ExecContext, scratch) + 8 * kScratchFp, 1), Imm(0));
-    jump_cold(CC::kE, c);
-    as.bind(c.back);
-    fp_ready_ = true;
+    if (!fp_ready_) fp_switch(Cold::fp_in, CC::kE, true);
 }
-void X64::fp_end() {
+void X64::fp_end() { fp_switch(Cold::fp_out, CC::kNE, false); }
+
+/// Exchanges the host's control word and the guest's, out of line; kE: unless the guest's is loaded, kNE: when it is.
+void X64::fp_switch(Cold::Kind kind, CC when, bool ready) {
     clobber();
-    Cold& c = cold(Cold::fp_out);
+    Cold& c = cold(kind);
     c.back = as.newLabel();
     as.cmp(context(offsetof(ExecContext, scratch) + 8 * kScratchFp, 1), Imm(0));
-    jump_cold(CC::kNE, c);
+    jump_cold(when, c);
     as.bind(c.back);
-    fp_ready_ = false;
+    fp_ready_ = ready;
 }
 }  // namespace calque::jit::x64

@@ -11,7 +11,7 @@ void emit_constant(X64& e, const Inst& i) { e.value(e.index_of(i)).at = At::cons
 
 void emit_get(X64& e, const Inst& i) {
     const Ref self = e.index_of(i);
-    if (i.slot == e.layout.fp_control) e.fp_collect();
+    if (i.slot == e.layout.fp_control) e.fp_end();
     const Reg p = e.pinned_reg(i.slot);
     if (p == kNoReg) e.get_state(self, i.slot);
     else e.alias_pinned(self, p);

@@ -193,7 +193,6 @@ public:
     void load_pinned(u64 slots);
     void fp_begin();                // before a floating-point op: host MXCSR is the guest's
     void fp_end();                  // before C++ that may look at the control slot, or the slot itself: host MXCSR is the host's
-    void fp_collect() { fp_end(); }
     // -- vectors
     bool avx() const { return cpu.avx && sw.avx; }
     void vmov(const x86::Mem& to, Reg r) { avx() ? as.vmovaps(to, xmm(r)) : as.movaps(to, xmm(r)); }
@@ -234,6 +233,7 @@ public:
         const HelperInfo* helper = nullptr;
     };
     Cold& cold(Cold::Kind);
+    void fp_switch(Cold::Kind, CC when, bool ready);
     /// A jump out of line. The displacement is filled in when the cold code is placed.
     void jump_cold(CC, Cold&);
     void jump_cold(Cold&);
