@@ -3,6 +3,7 @@
 #include <memory>
 #include <string>
 
+#include "cpu/isa.h"
 #include "cpu/state.h"
 #include "jit/engine.h"
 #include "support/apic_bus.h"
@@ -16,7 +17,6 @@ namespace calque {
 struct CpuModel;   // cpu/model.h
 class LocalApic;   // cpu/apic.h
 class StateIO;
-enum class Isa : u8;
 
 struct CpuWiring {
     PhysSpace& memory;
@@ -70,8 +70,8 @@ public:
     IoSpace& io() { return wiring_.io; }
     Clock& clock() { return wiring_.clock; }
     const CpuWiring& wiring() const { return wiring_; }
-    bool has_feature(Isa f) const { return features_ >> static_cast<unsigned>(f) & 1; }
-    u64 features() const { return features_; }
+    bool has_feature(Isa f) const { return features_.has(f); }
+    const IsaSet& features() const { return features_; }
 
     // ---- for the processor's own parts
     /// Moves the clock to the current instruction, before a device or the time stamp counter looks at it.
@@ -96,7 +96,7 @@ private:
     CpuState& s_;
     const CpuModel& model_;
     CpuWiring wiring_;
-    u64 features_;
+    IsaSet features_;
     std::unique_ptr<jit::Engine> engine_;
     std::unique_ptr<LocalApic> apic_;
 };

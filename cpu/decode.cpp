@@ -168,12 +168,11 @@ bool waits_for_fpu(const Insn& in) {
 
 const char* mnemonic_name(Mn mn) { return kRows[static_cast<size_t>(mn)].name; }
 
-Decode decode(const u8* bytes, size_t size, u64 rip, jit::Mode m, u64 features, Insn& out) {
+Decode decode(const u8* bytes, size_t size, u64 rip, jit::Mode m, const IsaSet& features, Insn& out) {
     static Decoders decoders;  // tables only, the same for every machine
     ZydisDecoder d = decoders.pick(m);
-    const auto has = [&](Isa isa) { return features >> static_cast<unsigned>(isa) & 1; };
-    ZydisDecoderEnableMode(&d, ZYDIS_DECODER_MODE_LZCNT, has(Isa::lzcnt));
-    ZydisDecoderEnableMode(&d, ZYDIS_DECODER_MODE_TZCNT, has(Isa::bmi1));
+    ZydisDecoderEnableMode(&d, ZYDIS_DECODER_MODE_LZCNT, features.has(Isa::lzcnt));
+    ZydisDecoderEnableMode(&d, ZYDIS_DECODER_MODE_TZCNT, features.has(Isa::bmi1));
     ZydisDecodedInstruction zi;
     ZydisDecodedOperand zo[ZYDIS_MAX_OPERAND_COUNT];
     ZydisDecoderContext context;
@@ -191,7 +190,7 @@ Decode decode(const u8* bytes, size_t size, u64 rip, jit::Mode m, u64 features, 
     out.opcode = zi.opcode;
     if (zi.attributes & ZYDIS_ATTRIB_HAS_MODRM) out.modrm = static_cast<u8>(zi.raw.modrm.mod << 6 | zi.raw.modrm.reg << 3 | zi.raw.modrm.rm);
     out.next = code64 ? rip + zi.length : static_cast<u32>(rip + zi.length);
-    if (out.mn == Mn::invalid || !has(kRows[static_cast<size_t>(out.mn)].isa)) return Decode::undefined;
+    if (out.mn == Mn::invalid || !features.has(kRows[static_cast<size_t>(out.mn)].isa)) return Decode::undefined;
     set_prefixes(zi, code64, code32, out);
     for (unsigned i = 0; i < zi.operand_count && out.op_count < 4; ++i)
         if (zo[i].visibility != ZYDIS_OPERAND_VISIBILITY_HIDDEN) set_operand(zi, zo[i], bytes, out);

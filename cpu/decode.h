@@ -1,5 +1,6 @@
 // Guest bytes to a compact instruction. decode.cpp is the only user of Zydis.
 #pragma once
+#include "cpu/isa.h"
 #include "cpu/state.h"
 
 namespace calque {
@@ -12,16 +13,6 @@ enum class Mn : u16 {
 #undef RULE
     count
 };
-
-/// What an instruction set extension is called in CPUID and in --cpu.
-enum class Isa : u8 { base, cmov, cx8, fpu, mmx, fxsr, sse, sse2, sse3, ssse3, cx16, clflush, clflushopt, sep, syscall, long_mode, tsc, rdtscp,
-                      msr, xsave, xsaveopt, fsgsbase, smap, invpcid, movbe, popcnt, lzcnt, bmi1, monitor, lahf64, rdrand, rdseed, adx, prefetchw, rdpid,
-                      // features without instructions
-                      vme, de, pse, pae, mce, apic, mtrr, pge, mca, pat, pse36, nx, page1g, pcid, smep, umip, x2apic, tsc_deadline, invtsc, arat, tsc_adjust, erms,
-                      // features that no rule provides yet; models that need them are refused
-                      sse4_1, sse4_2,
-                      count };
-static_assert(static_cast<unsigned>(Isa::count) <= 64);
 
 struct Operand {
     enum Kind : u8 { none, gpr, gpr_high, segment, control, debug, st, mmx, xmm, mem, imm, rel };
@@ -52,8 +43,8 @@ struct Insn {
 };
 
 enum class Decode : u8 { ok, more, too_long, undefined };
-/// Decodes for the code size that `mode` gives. `more`: `size` bytes are not enough and fewer than 15. `features`: bit set by Isa.
-Decode decode(const u8* bytes, size_t size, u64 rip, jit::Mode mode, u64 features, Insn& out);
+/// Decodes for the code size that `mode` gives. `more`: `size` bytes are not enough and fewer than 15. 
+Decode decode(const u8* bytes, size_t size, u64 rip, jit::Mode mode, const IsaSet& features, Insn& out);
 const char* mnemonic_name(Mn);
 Isa isa_of(Mn);
 /// An x87 or MMX instruction that reports a pending x87 exception (#MF) before anything else.

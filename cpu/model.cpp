@@ -28,43 +28,45 @@ constexpr Feature kFeatures[] = {
     {"mmx", Isa::mmx, Edx1, 23}, {"fxsr", Isa::fxsr, Edx1, 24}, {"sse", Isa::sse, Edx1, 25}, {"sse2", Isa::sse2, Edx1, 26},
     {"sse3", Isa::sse3, Ecx1, 0}, {"monitor", Isa::monitor, Ecx1, 3}, {"ssse3", Isa::ssse3, Ecx1, 9}, {"cx16", Isa::cx16, Ecx1, 13},
     {"sse4.1", Isa::sse4_1, Ecx1, 19}, {"sse4.2", Isa::sse4_2, Ecx1, 20},
+    {"pclmulqdq", Isa::pclmulqdq, Ecx1, 1}, {"fma", Isa::fma, Ecx1, 12}, {"aes", Isa::aes, Ecx1, 25}, {"avx", Isa::avx, Ecx1, 28}, {"f16c", Isa::f16c, Ecx1, 29},
     {"pcid", Isa::pcid, Ecx1, 17}, {"x2apic", Isa::x2apic, Ecx1, 21}, {"movbe", Isa::movbe, Ecx1, 22}, {"popcnt", Isa::popcnt, Ecx1, 23},
     {"tsc-deadline", Isa::tsc_deadline, Ecx1, 24}, {"xsave", Isa::xsave, Ecx1, 26}, {"rdrand", Isa::rdrand, Ecx1, 30},
-    {"fsgsbase", Isa::fsgsbase, Ebx7, 0}, {"tsc-adjust", Isa::tsc_adjust, Ebx7, 1}, {"erms", Isa::erms, Ebx7, 9}, {"bmi1", Isa::bmi1, Ebx7, 3}, {"smep", Isa::smep, Ebx7, 7}, {"invpcid", Isa::invpcid, Ebx7, 10},
+    {"fsgsbase", Isa::fsgsbase, Ebx7, 0}, {"tsc-adjust", Isa::tsc_adjust, Ebx7, 1}, {"erms", Isa::erms, Ebx7, 9}, {"bmi1", Isa::bmi1, Ebx7, 3}, {"avx2", Isa::avx2, Ebx7, 5}, {"smep", Isa::smep, Ebx7, 7}, {"bmi2", Isa::bmi2, Ebx7, 8}, {"sha", Isa::sha, Ebx7, 29}, {"invpcid", Isa::invpcid, Ebx7, 10},
     {"rdseed", Isa::rdseed, Ebx7, 18}, {"adx", Isa::adx, Ebx7, 19}, {"smap", Isa::smap, Ebx7, 20}, {"clflushopt", Isa::clflushopt, Ebx7, 23},
-    {"umip", Isa::umip, Ecx7, 2}, {"rdpid", Isa::rdpid, Ecx7, 22},
+    {"umip", Isa::umip, Ecx7, 2}, {"gfni", Isa::gfni, Ecx7, 8}, {"vaes", Isa::vaes, Ecx7, 9}, {"vpclmulqdq", Isa::vpclmulqdq, Ecx7, 10}, {"rdpid", Isa::rdpid, Ecx7, 22},
     {"syscall", Isa::syscall, ExtEdx, 11}, {"nx", Isa::nx, ExtEdx, 20}, {"page1g", Isa::page1g, ExtEdx, 26}, {"rdtscp", Isa::rdtscp, ExtEdx, 27},
     {"lm", Isa::long_mode, ExtEdx, 29},
     {"lahf64", Isa::lahf64, ExtEcx, 0}, {"lzcnt", Isa::lzcnt, ExtEcx, 5}, {"prefetchw", Isa::prefetchw, ExtEcx, 8},
-    {"invtsc", Isa::invtsc, PowerEdx, 8}, {"arat", Isa::arat, ThermalEax, 2}, {"xsaveopt", Isa::xsaveopt, XsaveEax, 0},
+    {"invtsc", Isa::invtsc, PowerEdx, 8}, {"arat", Isa::arat, ThermalEax, 2}, {"xsaveopt", Isa::xsaveopt, XsaveEax, 0}, {"xsavec", Isa::xsavec, XsaveEax, 1}, {"xsaves", Isa::xsaves, XsaveEax, 3},
 };
 
 template <class... F>
-constexpr u64 set(F... f) { return ((u64{1} << static_cast<unsigned>(f)) | ...); }
+constexpr IsaSet set(F... f) { return IsaSet::of(f...); }
 
 /// Not offered: no rule lifts these, or (BMI1) only some of their instructions.
-constexpr u64 Missing = set(Isa::sse4_1, Isa::sse4_2, Isa::bmi1);
+constexpr IsaSet Missing = set(Isa::sse4_1, Isa::sse4_2, Isa::bmi1, Isa::bmi2, Isa::aes, Isa::pclmulqdq, Isa::sha, Isa::avx, Isa::avx2, Isa::fma, Isa::f16c,
+                               Isa::gfni, Isa::vaes, Isa::vpclmulqdq, Isa::xsavec, Isa::xsaves);
 
-constexpr u64 Base486 = set(Isa::base, Isa::fpu);
-constexpr u64 BasePentium = Base486 | set(Isa::vme, Isa::de, Isa::pse, Isa::tsc, Isa::msr, Isa::mce, Isa::cx8, Isa::mmx);
-constexpr u64 BasePentium3 = BasePentium | set(Isa::pae, Isa::apic, Isa::sep, Isa::mtrr, Isa::pge, Isa::mca, Isa::cmov, Isa::pat, Isa::pse36,
+constexpr IsaSet Base486 = set(Isa::base, Isa::fpu);
+constexpr IsaSet BasePentium = Base486 | set(Isa::vme, Isa::de, Isa::pse, Isa::tsc, Isa::msr, Isa::mce, Isa::cx8, Isa::mmx);
+constexpr IsaSet BasePentium3 = BasePentium | set(Isa::pae, Isa::apic, Isa::sep, Isa::mtrr, Isa::pge, Isa::mca, Isa::cmov, Isa::pat, Isa::pse36,
                                                Isa::fxsr, Isa::sse);
-constexpr u64 BaseV1 = BasePentium3 | set(Isa::clflush, Isa::sse2, Isa::syscall, Isa::nx, Isa::long_mode, Isa::invtsc);
-constexpr u64 BaseCore2 = BaseV1 | set(Isa::sse3, Isa::ssse3, Isa::cx16, Isa::lahf64, Isa::monitor);
-constexpr u64 BaseV2 = BaseV1 | set(Isa::sse3, Isa::ssse3, Isa::cx16, Isa::lahf64, Isa::popcnt, Isa::sse4_1, Isa::sse4_2);
+constexpr IsaSet BaseV1 = BasePentium3 | set(Isa::clflush, Isa::sse2, Isa::syscall, Isa::nx, Isa::long_mode, Isa::invtsc);
+constexpr IsaSet BaseCore2 = BaseV1 | set(Isa::sse3, Isa::ssse3, Isa::cx16, Isa::lahf64, Isa::monitor);
+constexpr IsaSet BaseV2 = BaseV1 | set(Isa::sse3, Isa::ssse3, Isa::cx16, Isa::lahf64, Isa::popcnt, Isa::sse4_1, Isa::sse4_2);
 /// Everything that pays. SSSE3 is left to "max": with it glibc copies memory by PALIGNR, which is slower here than unaligned moves.
 /// So is MONITOR: HLT idles as well, without a driver that looks for deeper sleep. And ERMS: REP MOVSB takes eight times the machine time
 /// of REP MOVSQ, and the host as long.
-constexpr u64 Default = BaseV1 | set(Isa::sse3, Isa::cx16, Isa::lahf64, Isa::pcid, Isa::x2apic, Isa::movbe, Isa::popcnt, Isa::tsc_deadline,
+constexpr IsaSet Default = BaseV1 | set(Isa::sse3, Isa::cx16, Isa::lahf64, Isa::pcid, Isa::x2apic, Isa::movbe, Isa::popcnt, Isa::tsc_deadline,
                                      Isa::tsc_adjust, Isa::xsave, Isa::xsaveopt, Isa::rdrand, Isa::fsgsbase, Isa::smep, Isa::invpcid, Isa::rdseed,
                                      Isa::adx, Isa::smap, Isa::clflushopt, Isa::umip, Isa::rdpid, Isa::page1g, Isa::rdtscp, Isa::prefetchw,
                                      Isa::lzcnt, Isa::arat);
-constexpr u64 Max = Default | set(Isa::ssse3, Isa::monitor, Isa::erms);
+constexpr IsaSet Max = Default | set(Isa::ssse3, Isa::monitor, Isa::erms);
 
 struct ModelRow {
     const char *name, *about, *brand;
     u32 signature, max_leaf;
-    u64 features;
+    IsaSet features;
 };
 // The default says it is an in-order Atom (family 6, model 1Ch, a stepping without the erratum of its page size extension): a
 // processor that does not speculate, as ours does not, so that kernels do not spend time on mitigations of what cannot happen here.
@@ -171,7 +173,7 @@ CpuidLeaf basic(const CpuState& s, const CpuModel& m, u32 leaf, u32 sub) {
 std::vector<std::string> cpu_features() {
     std::vector<std::string> r;
     for (const Feature& f : kFeatures)
-        if (!(set(f.isa) & Missing)) r.emplace_back(f.name);
+        if (!Missing.has(f.isa)) r.emplace_back(f.name);
     return r;
 }
 
@@ -185,15 +187,15 @@ static Result<void> change_feature(CpuModel& m, std::string_view item) {
         for (const std::string& n : cpu_features()) names += (names.empty() ? "" : ", ") + n;
         return Error{"unknown CPU feature '" + name + "'; known are " + names};
     }
-    if (item[0] == '+') m.features |= set(f->isa);
-    else m.features &= ~set(f->isa);
+    if (item[0] == '+') m.features.add(f->isa);
+    else m.features.remove(f->isa);
     return {};
 }
 
 /// What a feature cannot do without.
 static Result<void> check_features(const CpuModel& m) {
     for (const Feature& f : kFeatures)
-        if ((set(f.isa) & Missing) && m.has(f.isa))
+        if (Missing.has(f.isa) && m.has(f.isa))
             return Error{"CPU model '" + m.name + "' needs " + f.name + ", which Calque does not have; use default, or take it away with -" + f.name};
     constexpr struct { Isa is, needs; const char* words; } kNeeds[] = {
         {Isa::long_mode, Isa::pae, "lm needs pae"},         {Isa::long_mode, Isa::msr, "lm needs msr"},
@@ -230,9 +232,8 @@ std::vector<std::pair<std::string, std::string>> cpu_models() {
     return r;
 }
 
-u64 xcr0_supported(u64 features) {
-    const auto has = [&](Isa f) { return features >> static_cast<unsigned>(f) & 1; };
-    return has(Isa::xsave) ? 1 | (has(Isa::sse) ? 2 : 0) : 1;
+u64 xcr0_supported(const IsaSet& features) {
+    return features.has(Isa::xsave) ? 1 | (features.has(Isa::sse) ? 2 : 0) : 1;
 }
 
 u32 xsave_size(u64) { return 576; }   // the legacy region and the header; x87 and SSE state need no more

@@ -16,9 +16,9 @@ struct CpuModel {
     std::string brand;                     // up to 47; empty: no brand string leaves
     u32 signature = 0;                     // leaf 1 EAX, EDX after reset
     u32 max_leaf = 0x16;
-    u64 features = 0;                      // bit set by Isa
+    IsaSet features;
     unsigned family() const { return signature >> 8 & 15; }
-    bool has(Isa f) const { return features >> static_cast<unsigned>(f) & 1; }
+    bool has(Isa f) const { return features.has(f); }
 };
 
 /// "NAME", then any number of ",+feature" and ",-feature".
@@ -28,7 +28,7 @@ std::vector<std::pair<std::string, std::string>> cpu_models();
 std::vector<std::string> cpu_features();
 
 /// XCR0 bits of the given features.
-u64 xcr0_supported(u64 features);
+u64 xcr0_supported(const IsaSet&);
 /// Bytes of an XSAVE area (standard format) for these components.
 u32 xsave_size(u64 xcr0);
 

@@ -54,7 +54,7 @@ void lift_fault(Block& out, u64 rip, Decode why, jit::Mode m) {
 }
 }  // namespace
 
-void lift_block(const jit::LiftRequest& r, u64 features, Block& out) {
+void lift_block(const jit::LiftRequest& r, const IsaSet& features, Block& out) {
     begin(out, r.rip, r.mode);
     Lifter l{out, r.mode};
     LimitCheck limit;
@@ -80,7 +80,7 @@ void lift_block(const jit::LiftRequest& r, u64 features, Block& out) {
     limit.finish(out);
 }
 
-bool lift_one(const u8* bytes, size_t size, u64 rip, jit::Mode m, u64 features, Block& out) {
+bool lift_one(const u8* bytes, size_t size, u64 rip, jit::Mode m, const IsaSet& features, Block& out) {
     begin(out, rip, m);
     Insn in;
     const Decode d = decode(bytes, size, rip, m, features, in);

@@ -7,9 +7,9 @@ namespace calque {
 
 /// Lifts instructions that lie wholly in the request's page, until one ends the block. `features`: bit set by Isa.
 /// insn_count is 0 when the first instruction needs bytes beyond the page.
-void lift_block(const jit::LiftRequest&, u64 features, jit::Block& out);
+void lift_block(const jit::LiftRequest&, const IsaSet& features, jit::Block& out);
 
 /// Lifts the one instruction whose first `size` bytes are given (at least 15 unless the rest cannot be fetched).
 /// False: the instruction needs more bytes than given.
-bool lift_one(const u8* bytes, size_t size, u64 rip, jit::Mode, u64 features, jit::Block& out);
+bool lift_one(const u8* bytes, size_t size, u64 rip, jit::Mode, const IsaSet& features, jit::Block& out);
 }  // namespace calque

@@ -13,13 +13,19 @@ namespace {
 constexpr jit::Mode kLong{mode::Code64 | mode::Protected | mode::FlatCs | mode::FlatDs | mode::FlatEs | mode::FlatSs, 0};
 constexpr jit::Mode kProtected32{mode::Code32 | mode::Stack32 | mode::Protected | mode::FlatCs | mode::FlatDs | mode::FlatEs | mode::FlatSs, 0};
 constexpr jit::Mode kReal{0, 0};
-constexpr u64 kAll = ~u64{0};
+constexpr IsaSet kAll = IsaSet::all();
+
+IsaSet all_but(Isa f) {
+    IsaSet r = kAll;
+    r.remove(f);
+    return r;
+}
 
 struct Decoded {
     Decode status;
     Insn in;
 };
-Decoded read(std::initializer_list<u8> bytes, jit::Mode m = kLong, u64 features = kAll, u64 rip = 0x1000) {
+Decoded read(std::initializer_list<u8> bytes, jit::Mode m = kLong, const IsaSet& features = kAll, u64 rip = 0x1000) {
     Decoded d;
     const std::vector<u8> v{bytes};
     d.status = decode(v.data(), v.size(), rip, m, features, d.in);
@@ -51,12 +57,12 @@ TEST_CASE("decode: F3 41 90 exchanges R8, F3 90 pauses") {
 
 TEST_CASE("decode: F3 0F BD is LZCNT or BSR, by what the processor has") {
     CHECK(read({0xf3, 0x0f, 0xbd, 0xc1}).in.mn == Mn::LZCNT);
-    const u64 without = kAll & ~(u64{1} << static_cast<unsigned>(Isa::lzcnt));
+    const IsaSet without = all_but(Isa::lzcnt);
     CHECK(read({0xf3, 0x0f, 0xbd, 0xc1}, kLong, without).in.mn == Mn::BSR);
 }
 
 TEST_CASE("decode: an instruction the model lacks is undefined") {
-    const u64 without = kAll & ~(u64{1} << static_cast<unsigned>(Isa::cmov));
+    const IsaSet without = all_but(Isa::cmov);
     CHECK(read({0x0f, 0x44, 0xc1}, kProtected32, without).status == Decode::undefined);
     CHECK(read({0x0f, 0x44, 0xc1}, kProtected32).status == Decode::ok);
 }

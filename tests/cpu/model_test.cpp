@@ -21,7 +21,7 @@ TEST_CASE("model names and features") {
     REQUIRE(m);
     CHECK_FALSE(m->has(Isa::rdrand));
     CHECK(m->has(Isa::monitor));
-    const auto unknown = parse_cpu_model("default,+avx");
+    const auto unknown = parse_cpu_model("default,+3dnow");
     REQUIRE_FALSE(unknown);
     CHECK(unknown.error().message.find("popcnt") != std::string::npos);
     CHECK_FALSE(parse_cpu_model("default,rdrand"));

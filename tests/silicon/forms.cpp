@@ -16,20 +16,15 @@ const std::set<std::string> kNotHere = {
     "XRSTOR", "XRSTORS", "XSAVE64", "XSAVEOPT64", "XRSTOR64", "FXSAVE", "FXRSTOR", "FXSAVE64", "FXRSTOR64", "INVPCID",
 };
 
-u64 isa_bit(const char* name, const std::set<std::string>& cpu) {
-    static const std::map<std::string, std::pair<Isa, const char*>> table = {
-        {"base", {Isa::base, ""}}, {"cmov", {Isa::cmov, "cmov"}}, {"cx8", {Isa::cx8, "cx8"}}, {"fpu", {Isa::fpu, "fpu"}},
-        {"mmx", {Isa::mmx, "mmx"}}, {"fxsr", {Isa::fxsr, "fxsr"}}, {"sse", {Isa::sse, "sse"}}, {"sse2", {Isa::sse2, "sse2"}},
-        {"sse3", {Isa::sse3, "pni"}}, {"ssse3", {Isa::ssse3, "ssse3"}}, {"cx16", {Isa::cx16, "cx16"}},
-        {"clflush", {Isa::clflush, "clflush"}}, {"clflushopt", {Isa::clflushopt, "clflushopt"}}, {"long_mode", {Isa::long_mode, "lm"}},
-        {"movbe", {Isa::movbe, "movbe"}}, {"popcnt", {Isa::popcnt, "popcnt"}}, {"lzcnt", {Isa::lzcnt, "abm"}}, {"bmi1", {Isa::bmi1, "bmi1"}},
-        {"lahf64", {Isa::lahf64, "lahf_lm"}}, {"adx", {Isa::adx, "adx"}}, {"prefetchw", {Isa::prefetchw, "3dnowprefetch"}},
-        {"smap", {Isa::smap, "smap"}}, {"msr", {Isa::msr, "msr"}}, {"syscall", {Isa::syscall, "syscall"}}, {"sep", {Isa::sep, "sep"}},
-    };
-    const auto it = table.find(name);
-    if (it == table.end()) return 0;
-    return *it->second.second == 0 || cpu.count(it->second.second) ? u64{1} << static_cast<unsigned>(it->second.first) : 0;
-}
+// What Linux calls each feature in /proc/cpuinfo.
+constexpr std::pair<Isa, const char*> kHostNames[] = {
+    {Isa::cmov, "cmov"}, {Isa::cx8, "cx8"}, {Isa::fpu, "fpu"}, {Isa::mmx, "mmx"}, {Isa::fxsr, "fxsr"}, {Isa::sse, "sse"}, {Isa::sse2, "sse2"},
+    {Isa::sse3, "pni"}, {Isa::ssse3, "ssse3"}, {Isa::sse4_1, "sse4_1"}, {Isa::sse4_2, "sse4_2"}, {Isa::aes, "aes"}, {Isa::pclmulqdq, "pclmulqdq"},
+    {Isa::sha, "sha_ni"}, {Isa::avx, "avx"}, {Isa::avx2, "avx2"}, {Isa::fma, "fma"}, {Isa::f16c, "f16c"}, {Isa::gfni, "gfni"}, {Isa::vaes, "vaes"},
+    {Isa::vpclmulqdq, "vpclmulqdq"}, {Isa::cx16, "cx16"}, {Isa::clflush, "clflush"}, {Isa::clflushopt, "clflushopt"}, {Isa::long_mode, "lm"},
+    {Isa::movbe, "movbe"}, {Isa::popcnt, "popcnt"}, {Isa::lzcnt, "abm"}, {Isa::bmi1, "bmi1"}, {Isa::bmi2, "bmi2"}, {Isa::lahf64, "lahf_lm"},
+    {Isa::adx, "adx"}, {Isa::prefetchw, "3dnowprefetch"}, {Isa::smap, "smap"}, {Isa::msr, "msr"}, {Isa::syscall, "syscall"}, {Isa::sep, "sep"},
+};
 
 std::vector<u8> spell(const Template& t, CodeMode m) {
     std::vector<u8> b;
@@ -52,7 +47,7 @@ bool is_prefix(u8 opcode, CodeMode m) {
 }
 }  // namespace
 
-u64 host_features() {
+IsaSet host_features() {
     std::ifstream in{"/proc/cpuinfo"};
     std::string line;
     std::set<std::string> cpu;
@@ -62,11 +57,10 @@ u64 host_features() {
         for (std::string w; words >> w;) cpu.insert(w);
         break;
     }
-    u64 bits = 0;
-    for (const char* n : {"base", "cmov", "cx8", "fpu", "mmx", "fxsr", "sse", "sse2", "sse3", "ssse3", "cx16", "clflush", "clflushopt", "long_mode",
-                          "movbe", "popcnt", "lzcnt", "bmi1", "lahf64", "adx", "prefetchw", "smap", "msr", "syscall", "sep"})
-        bits |= isa_bit(n, cpu);
-    return bits;
+    IsaSet r = IsaSet::of(Isa::base);
+    for (const auto& [isa, name] : kHostNames)
+        if (cpu.count(name)) r.add(isa);
+    return r;
 }
 
 jit::Mode jit_mode(CodeMode m) {
@@ -94,7 +88,7 @@ bool is_vector(const Insn& in) {
     }
 }
 
-std::vector<RuleForms> find_forms(CodeMode m, u64 features) {
+std::vector<RuleForms> find_forms(CodeMode m, const IsaSet& features) {
     using Key = std::array<unsigned, 6>;
     std::map<Mn, std::map<Key, Form>> found;
     std::map<Mn, bool> vector;

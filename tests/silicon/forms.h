@@ -25,9 +25,9 @@ struct RuleForms {
 };
 
 /// Every rule that can run in user mode and in this code mode, with at least one encoding.
-std::vector<RuleForms> find_forms(CodeMode, u64 features);
+std::vector<RuleForms> find_forms(CodeMode, const IsaSet& features);
 /// What the host's processor has of what we can have.
-u64 host_features();
+IsaSet host_features();
 /// As far as decoding goes.
 jit::Mode jit_mode(CodeMode);
 /// Privileged, or with an effect outside of registers and memory, or never the same twice.

@@ -6,7 +6,7 @@
 
 namespace calque::silicon {
 
-Generator::Generator(CodeMode m, u64 features, u64 fs_base, const BaseImage& base, const std::string& only)
+Generator::Generator(CodeMode m, const IsaSet& features, u64 fs_base, const BaseImage& base, const std::string& only)
     : mode_{m}, features_{features}, fs_base_{fs_base}, base_{base}, rules_{find_forms(m, features)} {
     if (only.empty()) return;
     std::vector<std::string> names;

@@ -6,7 +6,7 @@ namespace calque::silicon {
 
 class Generator {
 public:
-    Generator(CodeMode, u64 features, u64 fs_base, const BaseImage&, const std::string& only_rules);
+    Generator(CodeMode, const IsaSet& features, u64 fs_base, const BaseImage&, const std::string& only_rules);
     /// The same seed gives the same case. False: this seed gives none; take another.
     bool make(u64 seed, Case&) const;
     /// Several instructions in a row, up to a branch at the end.
@@ -19,7 +19,8 @@ private:
     struct Maker;
     struct SequenceMaker;
     CodeMode mode_;
-    u64 features_, fs_base_;
+    IsaSet features_;
+    u64 fs_base_;
     const BaseImage& base_;
     std::vector<RuleForms> rules_;
 };

@@ -65,7 +65,7 @@ struct NoInterrupts final : IntAck {
     u8 acknowledge() override { return 0; }
 };
 
-CpuModel model(u64 features) {
+CpuModel model(const IsaSet& features) {
     CpuModel m;
     m.features = features;
     return m;
@@ -96,7 +96,7 @@ bool parse_executor(const std::string& s, Executor& e) {
 }
 
 struct Ours::Rig {
-    Rig(CodeMode, Executor, const BaseImage&, u64 features, u64 fs_base);
+    Rig(CodeMode, Executor, const BaseImage&, const IsaSet& features, u64 fs_base);
     void load(const Case&);
     void grant(u64 insns);
     void execute_sequence(const Case&);
@@ -118,7 +118,7 @@ struct Ours::Rig {
     u64 begun = 0;   // instruction count before the case
 };
 
-Ours::Rig::Rig(CodeMode mode, Executor e, const BaseImage& b, u64 features, u64 fs_base)
+Ours::Rig::Rig(CodeMode mode, Executor e, const BaseImage& b, const IsaSet& features, u64 fs_base)
     : base{b}, executor{e}, memory{std::make_unique<Memory>(mode, b)}, cpu_model{model(features)},
       cpu{cpu_model, CpuWiring{*memory, ports, ack, clock}, options(e)}, s{cpu.state()}, interp{&s, cpu_layout()} {
     s.cr0 = cr0::PE | cr0::MP | cr0::ET | cr0::NE | cr0::WP | cr0::AM | cr0::PG;
@@ -215,7 +215,7 @@ void Ours::Rig::store(const Case& c, Outcome& out) {
     base.collect(memory->data[0], out);
 }
 
-Ours::Ours(CodeMode m, Executor e, const BaseImage& base, u64 features, u64 fs_base) : rig_{std::make_unique<Rig>(m, e, base, features, fs_base)} {}
+Ours::Ours(CodeMode m, Executor e, const BaseImage& base, const IsaSet& features, u64 fs_base) : rig_{std::make_unique<Rig>(m, e, base, features, fs_base)} {}
 Ours::~Ours() = default;
 
 void Ours::run(const Case& c, Outcome& out) {

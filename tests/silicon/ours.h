@@ -13,7 +13,7 @@ bool parse_executor(const std::string&, Executor&);
 
 class Ours {
 public:
-    Ours(CodeMode, Executor, const BaseImage&, u64 features, u64 fs_base);
+    Ours(CodeMode, Executor, const BaseImage&, const IsaSet& features, u64 fs_base);
     ~Ours();
     void run(const Case&, Outcome&);
 
