@@ -178,15 +178,16 @@ void Session::handle(Machine::Stop why) {
     }
 }
 
+// The sentence is said when everything the guest has sent before is out.
 void Session::finish(int status, const std::string& sentence) {
-    if (!sentence.empty()) say(sentence);
-    if (!status_) status_ = status;
+    if (status_) return;
+    status_ = status, last_words_ = sentence;
 }
 
 // The machine will do nothing more by itself. With nobody there the process ends; else its screen stays to be looked at.
 void Session::hold(const std::string& sentence, int status) {
+    if (!window_ && !control_) return finish(status, sentence);
     say(sentence);
-    if (!window_ && !control_) return finish(status);
     held_ = true;
 }
 
@@ -220,19 +221,25 @@ void Session::poll_outside() {
     if (signal_seen) cause_ = ControlServer::Cause::signal, finish(128 + signal_seen);
 }
 
+void Session::flush_ports() {
+    const auto flush = [](SerialSocket& port) {
+        if (port.host) port.host->flush();
+    };
+    std::for_each(serial_.begin(), serial_.end(), flush);
+    std::for_each(parallel_.begin(), parallel_.end(), flush);
+    flush(debugcon_), flush(firmware_log_);
+}
+
 void Session::pump_serial() {
+    flush_ports();
     std::array<u8, 64> bytes;
     for (unsigned n = 0; n < options_.serial.size(); ++n) {
         SerialHost& host = *serial_[n].host;
-        host.flush();
         const unsigned room = std::min<unsigned>(machine_->serial_room(n), bytes.size());
         const size_t count = host.read(std::span{bytes}.first(room));
         for (size_t i = 0; i < count; ++i) machine_->serial_input(n, bytes[i]);
         if (count) idle_ = false;
     }
-    for (SerialSocket& port : parallel_)
-        if (port.host) port.host->flush();
-    debugcon_.host->flush(), firmware_log_.host->flush();
 }
 
 // Until the machine has something to do, or somebody does something.
@@ -278,15 +285,19 @@ void Session::update_status() {
     status_time_ = now, status_icount_ = machine_->icount();
 }
 
-void Session::say(const std::string& sentence) const { std::fprintf(stderr, "calque: %s\n", sentence.c_str()); }
+// What the guest has sent before comes before.
+void Session::say(const std::string& sentence) {
+    flush_ports();
+    std::fprintf(stderr, "calque: %s\n", sentence.c_str());
+}
 
 // ---- the end
 
 int Session::end_of_run() {
     const u64 hash = options_.state_hash ? machine_->state_hash() : 0;
     machine_->drain();
-    for (SerialSocket& port : serial_)
-        if (port.host) port.host->flush();
+    flush_ports();
+    if (!last_words_.empty()) say(last_words_);
     if (control_) control_->shutdown(cause_);
     int status = *status_;
     const auto failed = [&](const Error& e) { say(e.message), status = 1; };

@@ -36,13 +36,14 @@ private:
     void hold(const std::string& sentence, int status);
     void wait();
     void poll_outside();
+    void flush_ports();
     void pump_serial();
     void on_key(char);
     void on_close();
     void update_status();
     void report_restarts();
     bool somebody_can_act() const;
-    void say(const std::string& sentence) const;
+    void say(const std::string& sentence);
     int end_of_run();
     void print_stats() const;
 
@@ -77,6 +78,7 @@ private:
     std::unique_ptr<ControlServer> control_;
     bool paused_ = false, held_ = false, idle_ = false;
     std::optional<int> status_;          // set: the run is over
+    std::string last_words_;             // why, for the user
     ControlServer::Cause cause_ = ControlServer::Cause::guest;
     u64 slice_ = 1'000'000;              // instructions; follows the host's speed
     u64 resets_seen_ = 0, triple_faults_seen_ = 0;

@@ -107,6 +107,9 @@ r = run("--config", config)
 check("a config file is enough", r.returncode == 0x43, r.returncode, r.stderr)
 
 # ---- serial ports
+both = subprocess.run([calque, "--display", "none", "--bios", f"{guests}/last.bin", "--vgabios", vga, "--memory", "16M", "--serial", "stdio",
+                       "--no-reboot"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, timeout=60).stdout
+check("what the guest has sent comes before a message of ours", both.replace(b"\0", b"").startswith(b"last words\ncalque: the guest has restarted"), both)
 r = subprocess.run([calque, "--display", "none", "--bios", f"{guests}/echo.bin", "--vgabios", vga, "--memory", "16M",
                     "--serial", "stdio", "--stop-at", "3000000"], input=b"HAL", capture_output=True, timeout=60)
 check("standard input reaches the guest, and its answer comes back", r.stdout == b"IBM", r.stdout, r.stderr)

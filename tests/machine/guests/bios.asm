@@ -137,6 +137,29 @@ tick:   inc     dword [0x500]
         jmp     .loop
 %endif
 
+%ifdef TEST_last                        ; says something on the serial port and resets
+        mov     dx, 0x3fb
+        mov     al, 3
+        out     dx, al
+        mov     si, words
+.next:  mov     dx, 0x3fd
+        in      al, dx
+        test    al, 0x40                ; everything has been sent
+        jz      .next
+        mov     al, [cs:si]
+        inc     si
+        mov     dx, 0x3f8
+        out     dx, al
+        cmp     si, words.end
+        jne     .next
+        mov     dx, 0xcf9
+        mov     al, 6
+        out     dx, al
+        hlt
+words:  db      'last words', 10, 0     ; the reset may swallow the last one
+.end:
+%endif
+
         times   0xfff0 - ($ - $$) db 0x90
         jmp     0xf000:start
         times   0x10000 - ($ - $$) db 0
