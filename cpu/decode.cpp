@@ -53,6 +53,7 @@ struct Registers {
         run(ZYDIS_REGISTER_ST0, 8, Operand::st, 10);
         run(ZYDIS_REGISTER_MM0, 8, Operand::mmx, 8);
         run(ZYDIS_REGISTER_XMM0, 16, Operand::xmm, 16);
+        run(ZYDIS_REGISTER_YMM0, 16, Operand::xmm, 32);
         of[ZYDIS_REGISTER_RIP] = {Operand::gpr, 16, 8};
         of[ZYDIS_REGISTER_EIP] = {Operand::gpr, 16, 4};
     }
@@ -142,7 +143,8 @@ void set_prefixes(const ZydisDecodedInstruction& zi, bool code64, bool code32, I
         in.repne = p == 0xf2 || (in.repne && p != 0xf3);
         in.prefix66 |= p == 0x66;
     }
-    if (zi.attributes & ZYDIS_ATTRIB_HAS_REX) rex_w = zi.raw.rex.W;
+    if (a & ZYDIS_ATTRIB_HAS_REX) rex_w = zi.raw.rex.W;
+    if (in.vex) rex_w = code64 && zi.raw.vex.W;
     if (a & ZYDIS_ATTRIB_HAS_SEGMENT_FS) in.seg = FS;
     else if (a & ZYDIS_ATTRIB_HAS_SEGMENT_GS) in.seg = GS;
     else if (code64) in.seg = DS;
@@ -151,6 +153,21 @@ void set_prefixes(const ZydisDecodedInstruction& zi, bool code64, bool code32, I
     else if (a & ZYDIS_ATTRIB_HAS_SEGMENT_ES) in.seg = ES;
     in.op_size = rex_w ? 8 : (code64 || code32) != in.prefix66 ? 4 : 2;
     in.addr_size = static_cast<u8>(zi.address_width / 8);
+}
+/// SDM vol. 2A, "Intel AVX": legacy encodings and VEX, the latter not in real and virtual-8086 mode. 3DNow!, XOP, EVEX do not exist here.
+bool encoding_exists(const ZydisDecodedInstruction& zi, jit::Mode m) {
+    if (zi.encoding == ZYDIS_INSTRUCTION_ENCODING_LEGACY) return true;
+    return zi.encoding == ZYDIS_INSTRUCTION_ENCODING_VEX && (m.bits & mode::Protected) && !(m.bits & mode::Vm86);
+}
+
+/// Some instructions need more than their row says, by the form in which they come.
+bool form_exists(const ZydisDecodedInstruction& zi, const IsaSet& features) {
+    switch (zi.meta.isa_set) {
+    case ZYDIS_ISA_SET_AVX2: case ZYDIS_ISA_SET_AVX2GATHER: return features.has(Isa::avx2);
+    case ZYDIS_ISA_SET_VAES: return features.has(Isa::vaes);
+    case ZYDIS_ISA_SET_VPCLMULQDQ: return features.has(Isa::vpclmulqdq);
+    default: return true;
+    }
 }
 }  // namespace
 
@@ -191,6 +208,8 @@ Decode decode(const u8* bytes, size_t size, u64 rip, jit::Mode m, const IsaSet& 
     if (zi.attributes & ZYDIS_ATTRIB_HAS_MODRM) out.modrm = static_cast<u8>(zi.raw.modrm.mod << 6 | zi.raw.modrm.reg << 3 | zi.raw.modrm.rm);
     out.next = code64 ? rip + zi.length : static_cast<u32>(rip + zi.length);
     if (out.mn == Mn::invalid || !features.has(kRows[static_cast<size_t>(out.mn)].isa)) return Decode::undefined;
+    if (!encoding_exists(zi, m) || !form_exists(zi, features)) return Decode::undefined;
+    if (zi.encoding == ZYDIS_INSTRUCTION_ENCODING_VEX) out.vex = zi.avx.vector_length == 256 ? 32 : 16;
     set_prefixes(zi, code64, code32, out);
     for (unsigned i = 0; i < zi.operand_count && out.op_count < 4; ++i)
         if (zo[i].visibility != ZYDIS_OPERAND_VISIBILITY_HIDDEN) set_operand(zi, zo[i], bytes, out);

@@ -18,9 +18,9 @@ struct Operand {
     enum Kind : u8 { none, gpr, gpr_high, segment, control, debug, st, mmx, xmm, mem, imm, rel };
     Kind kind = none;
     u8 reg = 0;        // number within its kind; gpr_high: 0..3 for AH CH DH BH
-    u8 size = 0;       // bytes
+    u8 size = 0;       // bytes; xmm: 16, or 32 when the whole register is meant
     // mem
-    i8 base = -1, index = -1;   // general registers; base 16: RIP
+    i8 base = -1, index = -1;   // general registers; base 16: RIP; index of a gather: a vector register
     u8 scale = 1;
     Seg seg = DS;
     // mem: displacement; imm: value, sign-extended; rel: target RIP (cut to the operand size)
@@ -37,6 +37,7 @@ struct Insn {
     u8 opcode = 0;      // last opcode byte
     u8 modrm = 0;       // 0 without one
     bool lock = false, rep = false, repne = false, prefix66 = false;
+    u8 vex = 0;         // VEX encoding: the vector's size in bytes, 16 or 32
     Seg seg = DS;       // the override that applies to implicit operands (string sources, XLAT), DS without one
     u64 rip = 0, next = 0;
     Operand op[4];

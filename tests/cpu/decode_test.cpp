@@ -164,3 +164,9 @@ TEST_CASE("lift: every opcode in every mode gives IR that keeps the rules") {
                         REQUIRE(wrong == "");
                     }
 }
+
+TEST_CASE("decode: encodings that do not exist are undefined, though Zydis knows them") {
+    CHECK(read({0x62, 0xf1, 0x7c, 0x08, 0x58, 0xc1}).status == Decode::undefined);    // EVEX
+    CHECK(read({0x8f, 0xea, 0x78, 0x10, 0xc1, 1, 0, 0, 0}).status == Decode::undefined);  // XOP
+    CHECK(read({0x0f, 0x0f, 0xc1, 0x9e}).status == Decode::undefined);                // 3DNow!
+}

@@ -28,11 +28,15 @@ constexpr std::pair<Isa, const char*> kHostNames[] = {
 
 std::vector<u8> spell(const Template& t, CodeMode m) {
     std::vector<u8> b;
-    if (t.prefix) b.push_back(t.prefix);
-    if (t.wide && m == CodeMode::long64) b.push_back(0x48);
-    if (t.map) b.push_back(0x0f);
-    if (t.map == 2) b.push_back(0x38);
-    if (t.map == 3) b.push_back(0x3a);
+    if (t.vex) {
+        b = vex_prefix(t, 0, 0, false);
+    } else {
+        if (t.prefix) b.push_back(t.prefix);
+        if (t.wide && m == CodeMode::long64) b.push_back(0x48);
+        if (t.map) b.push_back(0x0f);
+        if (t.map == 2) b.push_back(0x38);
+        if (t.map == 3) b.push_back(0x3a);
+    }
     b.push_back(t.opcode);
     b.push_back(t.modrm);
     b.resize(15);
@@ -46,6 +50,13 @@ bool is_prefix(u8 opcode, CodeMode m) {
     return m == CodeMode::long64 && (opcode & 0xf0) == 0x40;
 }
 }  // namespace
+
+std::vector<u8> vex_prefix(const Template& t, u8 rxb, u8 vvvv, bool shortest) {
+    const u8 pp = t.prefix == 0x66 ? 1 : t.prefix == 0xf3 ? 2 : t.prefix == 0xf2 ? 3 : 0;
+    const u8 low = static_cast<u8>((~vvvv & 15) << 3 | (t.l ? 4 : 0) | pp);
+    if (shortest && t.map == 1 && !t.wide && !(rxb & 3)) return {0xc5, static_cast<u8>((rxb & 4 ? 0 : 0x80) | low)};
+    return {0xc4, static_cast<u8>((~rxb & 7) << 5 | t.map), static_cast<u8>((t.wide ? 0x80 : 0) | low)};
+}
 
 IsaSet host_features() {
     std::ifstream in{"/proc/cpuinfo"};
@@ -89,7 +100,7 @@ bool is_vector(const Insn& in) {
 }
 
 std::vector<RuleForms> find_forms(CodeMode m, const IsaSet& features) {
-    using Key = std::array<unsigned, 6>;
+    using Key = std::array<unsigned, 8>;
     std::map<Mn, std::map<Key, Form>> found;
     std::map<Mn, bool> vector;
     const jit::Mode jm = jit_mode(m);
@@ -102,7 +113,7 @@ std::vector<RuleForms> find_forms(CodeMode m, const IsaSet& features) {
         if (!runs_in_user_mode(in)) return;
         const bool reg_is_opcode = t.map == 1 || (t.map == 0 && (t.opcode >= 0xf6 || (t.opcode & 0xf8) == 0x80 || (t.opcode & 0xf0) >= 0xc0));
         const unsigned reg = !t.has_modrm ? 8 : reg_is_opcode ? t.modrm >> 3 & 7 : 0;
-        found[in.mn][{t.prefix, t.wide, t.map, t.opcode, reg, t.has_modrm && t.modrm >= 0xc0}].push_back(t);
+        found[in.mn][{t.vex, t.l, t.prefix, t.wide, t.map, t.opcode, reg, t.has_modrm && t.modrm >= 0xc0}].push_back(t);
         vector[in.mn] |= is_vector(in);
     };
     const auto try_opcode = [&](Template t) {
@@ -126,8 +137,14 @@ std::vector<RuleForms> find_forms(CodeMode m, const IsaSet& features) {
                     if (wide && m != CodeMode::long64) continue;
                     if (map == 0 && (is_prefix(static_cast<u8>(opcode), m) || opcode == 0x0f)) continue;
                     if (map == 1 && (opcode == 0x38 || opcode == 0x3a)) continue;
-                    try_opcode({prefix, wide, map, static_cast<u8>(opcode), 0, false});
+                    try_opcode({prefix, wide, map, static_cast<u8>(opcode), 0, false, false, false});
                 }
+    // W means something outside of 64-bit code too. Where it or L means nothing both are tried.
+    for (u8 prefix : {0x00, 0x66, 0xf2, 0xf3})
+        for (bool wide : {false, true})
+            for (bool l : {false, true})
+                for (u8 map = 1; map < 4; ++map)
+                    for (unsigned opcode = 0; opcode < 256; ++opcode) try_opcode({prefix, wide, map, static_cast<u8>(opcode), 0, false, true, l});
     std::vector<RuleForms> out;
     for (auto& [mn, forms] : found) {
         RuleForms r{mn, vector[mn], {}};

@@ -7,15 +7,19 @@
 namespace calque::silicon {
 
 struct Template {
-    u8 prefix = 0;   // 0, 66h, F2h or F3h
+    u8 prefix = 0;   // 0, 66h, F2h or F3h; with VEX the one it stands for
     bool wide = false;
     u8 map = 0;      // 0: one byte, 1: 0F, 2: 0F 38, 3: 0F 3A
     u8 opcode = 0;
     u8 modrm = 0;
     bool has_modrm = false;
+    bool vex = false, l = false;
 };
 
-/// Encodings that share opcode, prefix, REX.W, reg field (where it tells instructions apart) and register or memory form.
+/// The bytes of a VEX prefix. `rxb`: the bits R, X and B as REX has them. Two bytes when it can and `shortest` is set.
+std::vector<u8> vex_prefix(const Template&, u8 rxb, u8 vvvv, bool shortest);
+
+/// Encodings that share opcode, prefix, W, L, reg field (where it tells instructions apart) and register or memory form.
 using Form = std::vector<Template>;
 
 struct RuleForms {

@@ -27,6 +27,7 @@ struct Generator::Maker {
         if (r.chance(6)) byte(0x67);
         if (r.chance(4)) byte(std::array<u8, 4>{0x26, 0x2e, 0x36, 0x3e}[r.below(4)]);
         if (long64() && t.has_modrm && t.modrm < 0xc0 && r.chance(3)) byte(0x64);
+        if (t.vex) return vex(t);
         if (group_one_free && r.chance(3)) byte(0xf0);
         if (t.prefix != 0x66 && t.prefix != 0 && r.chance(2)) byte(0x66);
         if (t.prefix) byte(t.prefix);
@@ -35,10 +36,18 @@ struct Generator::Maker {
         if (rex != 0x40 || r.chance(10)) byte(rex);
     }
 
+    /// Outside of 64-bit code R and X tell VEX from LES and LDS; B and the highest register bit mean nothing.
+    void vex(const Template& t) {
+        const u8 rxb = static_cast<u8>(r.chance(50) ? 0 : long64() ? r.below(8) : r.below(2));
+        const bool shortest = r.chance(50);
+        const u8 vvvv = static_cast<u8>(r.chance(20) ? 0 : r.below(long64() || !shortest ? 16 : 8));
+        for (u8 b : vex_prefix(t, rxb, vvvv, shortest)) byte(b);
+    }
+
     void opcode_and_operands(const Template& t) {
-        if (t.map) byte(0x0f);
-        if (t.map == 2) byte(0x38);
-        if (t.map == 3) byte(0x3a);
+        if (t.map && !t.vex) byte(0x0f);
+        if (t.map == 2 && !t.vex) byte(0x38);
+        if (t.map == 3 && !t.vex) byte(0x3a);
         byte(t.opcode);
         if (t.has_modrm) byte(t.modrm);
         while (c.length < 15) byte(static_cast<u8>(r.chance(30) ? r.value() : r.next()));
