@@ -40,7 +40,7 @@ bool evaluate(const Inst& i, const std::vector<Inst>& code, u64 a, u64 b, u64 c,
     switch (i.op) {
     BINARY(add) BINARY(sub) BINARY(mul) BINARY(mul_hi_u) BINARY(mul_hi_s) BINARY(and_) BINARY(or_) BINARY(xor_)
     UNARY(not_) UNARY(neg) BINARY(shl) BINARY(shr) BINARY(sar) BINARY(rol) BINARY(ror)
-    UNARY(bswap) UNARY(clz) UNARY(ctz) UNARY(popcount)
+    UNARY(bswap) UNARY(clz) UNARY(ctz) UNARY(popcount) BINARY(deposit_bits) BINARY(extract_bits)
     BINARY(flags_add) BINARY(flags_sub) UNARY(flags_logic) BINARY(flags_shl) BINARY(flags_shr) BINARY(flags_sar)
     TERNARY(flags_adc) TERNARY(flags_sbb)
     case Op::div_u: case Op::rem_u: case Op::div_s: case Op::rem_s:

@@ -44,6 +44,18 @@ template <class U> constexpr u64 bswap(u64 a) { return __builtin_bswap64(a) >> (
 template <class U> constexpr u64 clz(u64 a) { return static_cast<u64>(std::countl_zero(static_cast<U>(a))); }
 template <class U> constexpr u64 ctz(u64 a) { return static_cast<u64>(std::countr_zero(static_cast<U>(a))); }
 template <class U> constexpr u64 popcount(u64 a) { return static_cast<u64>(std::popcount(a)); }
+template <class U> constexpr u64 deposit_bits(u64 a, u64 where) {
+    u64 r = 0;
+    for (; where; where &= where - 1, a >>= 1)
+        if (a & 1) r |= where & (0 - where);
+    return r;
+}
+template <class U> constexpr u64 extract_bits(u64 a, u64 where) {
+    u64 r = 0;
+    for (u64 bit = 1; where; where &= where - 1, bit <<= 1)
+        if (a & where & (0 - where)) r |= bit;
+    return r;
+}
 /// From U to 64 bits with the sign.
 template <class U> constexpr u64 sign_extend(u64 a) { return static_cast<u64>(static_cast<i64>(static_cast<Signed<U>>(a))); }
 

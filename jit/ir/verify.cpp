@@ -8,7 +8,7 @@ bool same_width_args(Op op) {
     switch (op) {
     case Op::add: case Op::sub: case Op::mul: case Op::mul_hi_u: case Op::mul_hi_s: case Op::and_: case Op::or_: case Op::xor_:
     case Op::div_u: case Op::rem_u: case Op::div_s: case Op::rem_s: case Op::not_: case Op::neg: case Op::bswap: case Op::clz:
-    case Op::ctz: case Op::popcount: case Op::icmp: case Op::flags_add: case Op::flags_sub: case Op::flags_logic:
+    case Op::ctz: case Op::popcount: case Op::deposit_bits: case Op::extract_bits: case Op::icmp: case Op::flags_add: case Op::flags_sub: case Op::flags_logic:
         return true;
     default: return false;
     }

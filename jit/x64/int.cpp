@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <climits>
 
+#include "jit/ir/semantics.h"
 #include "jit/x64/x64.h"
 
 namespace calque::jit::x64 {
@@ -299,6 +300,25 @@ void emit_popcount(X64& e, const Inst& i) {
     const Reg d = e.dest(e.index_of(i));
     e.as.popcnt(gp(d, width), gp(s, width));
     e.define(i, d, true);
+}
+
+/// PDEP and PEXT are free of flags, but an operand narrower than 32 bits must not bring bits of its own.
+static void move_bits(X64& e, const Inst& i, InstId bmi, const HelperInfo& otherwise) {
+    const Ref self = e.index_of(i), args[] = {i.a, i.b};
+    if (!e.cpu.bmi2 || !e.sw.bmi) return e.call_helper(otherwise, args, 2, self);
+    const unsigned size = bytes(i.type), width = std::max(4u, size);
+    const Reg a = e.use(i.a), where = size < 4 ? e.use_clean(i.b) : e.use(i.b);
+    const Reg d = e.dest(self);
+    e.as.emit(bmi, gp(d, width), gp(a, width), gp(where, width));
+    e.define(i, d, true);
+}
+void emit_deposit_bits(X64& e, const Inst& i) {
+    static constexpr HelperInfo soft{"deposit_bits", [](void*, u64 a, u64 where, u64) { return sem::deposit_bits<u64>(a, where); }, 0, 0, 0};
+    move_bits(e, i, Inst_::kIdPdep, soft);
+}
+void emit_extract_bits(X64& e, const Inst& i) {
+    static constexpr HelperInfo soft{"extract_bits", [](void*, u64 a, u64 where, u64) { return sem::extract_bits<u64>(a, where); }, 0, 0, 0};
+    move_bits(e, i, Inst_::kIdPext, soft);
 }
 
 // ---- width changes

@@ -74,6 +74,12 @@ TEST_CASE("integer arithmetic") {
     CHECK(run(Op::ctz, I8, 0) == 8);
     CHECK(run(Op::ctz, I64, 0x100) == 8);
     CHECK(run(Op::popcount, I64, ~u64{0}) == 64);
+    CHECK(run(Op::deposit_bits, I32, 0b1011, 0x80000f00) == 0x00000b00);
+    CHECK(run(Op::deposit_bits, I64, 0x1f, 0x8000000000000f00) == 0x8000000000000f00);
+    CHECK(run(Op::deposit_bits, I8, 0xff, 0) == 0);
+    CHECK(run(Op::extract_bits, I32, 0x80000b00, 0x80000f00) == 0b11011);
+    CHECK(run(Op::extract_bits, I64, ~u64{0}, 0x8000000000000001) == 3);
+    CHECK(run(Op::extract_bits, I16, 0xa5a5, 0xffff) == 0xa5a5);
 }
 
 TEST_CASE("shifts and rotates") {

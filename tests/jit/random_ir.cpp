@@ -316,7 +316,7 @@ private:
 
     void arithmetic() {
         static constexpr Op ops[] = {Op::add, Op::sub, Op::and_, Op::or_, Op::xor_, Op::mul, Op::mul_hi_u, Op::mul_hi_s, Op::add, Op::sub,
-                                     Op::not_, Op::neg, Op::bswap, Op::clz, Op::ctz, Op::popcount, Op::div_u, Op::rem_u, Op::div_s, Op::rem_s};
+                                     Op::not_, Op::neg, Op::bswap, Op::clz, Op::ctz, Op::popcount, Op::deposit_bits, Op::extract_bits, Op::div_u, Op::rem_u, Op::div_s, Op::rem_s};
         const Op op = ops[r_.below(sizeof ops / sizeof ops[0])];
         Type t = int_type();
         if (op == Op::bswap && t == Type::I8) t = Type::I32;
