@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <atomic>
-#include <utility>
 
 #include "cpu/apic.h"
 #include "cpu/decode.h"
@@ -63,7 +62,6 @@ struct Cpu::Impl final : jit::GuestCode, ApicBus {
     void step();
     void slice(u64 target);
     void handle_fault();
-    void deliver_fault();
     void refine_fault();
     bool fetch_bytes(u8* bytes, unsigned& count, unsigned want);
 };
@@ -164,7 +162,7 @@ bool Cpu::Impl::code_breakpoint() {
     if (!hit) return false;
     raise(s, vec::DB);
     s.exception.address = hit;
-    deliver_fault();
+    deliver_exception(s);
     return true;
 }
 
@@ -183,13 +181,7 @@ bool Cpu::Impl::must_step() const {
 void Cpu::Impl::handle_fault() {
     refine_fault();
     s.pending_debug = 0;   // the access will be made again
-    deliver_fault();
-}
-
-void Cpu::Impl::deliver_fault() {
     deliver_exception(s);
-    ++s.tracing.faults;
-    if (s.tracing.stepping) cpu->shorten(0);
 }
 
 static bool uses_stack(Mn mn) {
@@ -268,8 +260,7 @@ Cpu::Stop Cpu::run_until(u64 target) {
     i.target = target;
     Stop stop;
     for (;;) {
-        while (!s_.tracing.stopped && i.take_event()) {}
-        if (std::exchange(s_.tracing.stopped, false)) { stop = Stop::exception; break; }
+        while (i.take_event()) {}
         if (i.stop_requested.exchange(false, std::memory_order_relaxed)) { stop = Stop::attention; break; }
         if (s_.shut_down) { stop = Stop::shut_down; break; }
         if (s_.halted) { stop = Stop::halted; break; }
@@ -277,20 +268,6 @@ Cpu::Stop Cpu::run_until(u64 target) {
         i.slice(i.target);
     }
     sync_clock();
-    return stop;
-}
-
-Cpu::Stop Cpu::run_instructions(u64 n, u64 most) {
-    constexpr u64 kIterations = 1u << 16;   // of a repeated instruction at a time
-    Tracing& t = s_.tracing;
-    const u64 goal = instructions() + n;
-    Stop stop = Stop::deadline;
-    t.stepping = true;
-    while (stop == Stop::deadline && instructions() < goal && icount() < most) {
-        const u64 left = t.repeating ? kIterations : goal - instructions();
-        stop = run_until(icount() + std::min(left, most - icount()));
-    }
-    t.stepping = false;
     return stop;
 }
 

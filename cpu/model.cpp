@@ -43,8 +43,8 @@ constexpr Feature kFeatures[] = {
 template <class... F>
 constexpr IsaSet set(F... f) { return IsaSet::of(f...); }
 
-/// Not offered: no rule lifts these, or (BMI1) only some of their instructions.
-constexpr IsaSet Missing = set(Isa::sse4_1, Isa::sse4_2, Isa::bmi1, Isa::bmi2, Isa::aes, Isa::pclmulqdq, Isa::sha, Isa::avx, Isa::avx2, Isa::fma, Isa::f16c,
+/// Not offered: no rule lifts these.
+constexpr IsaSet Missing = set(Isa::sse4_1, Isa::sse4_2, Isa::aes, Isa::pclmulqdq, Isa::sha, Isa::avx, Isa::avx2, Isa::fma, Isa::f16c,
                                Isa::gfni, Isa::vaes, Isa::vpclmulqdq, Isa::xsavec, Isa::xsaves);
 
 constexpr IsaSet Base486 = set(Isa::base, Isa::fpu);
@@ -61,7 +61,7 @@ constexpr IsaSet Default = BaseV1 | set(Isa::sse3, Isa::cx16, Isa::lahf64, Isa::
                                      Isa::tsc_adjust, Isa::xsave, Isa::xsaveopt, Isa::rdrand, Isa::fsgsbase, Isa::smep, Isa::invpcid, Isa::rdseed,
                                      Isa::adx, Isa::smap, Isa::clflushopt, Isa::umip, Isa::rdpid, Isa::page1g, Isa::rdtscp, Isa::prefetchw,
                                      Isa::lzcnt, Isa::arat);
-constexpr IsaSet Max = Default | set(Isa::ssse3, Isa::monitor, Isa::erms);
+constexpr IsaSet Max = Default | set(Isa::ssse3, Isa::monitor, Isa::erms, Isa::bmi1, Isa::bmi2);
 
 struct ModelRow {
     const char *name, *about, *brand;

@@ -104,6 +104,33 @@ constexpr Row kRows[] = {
     {"popcnt eax, ebx", In::all, "F3 0F B8 C3", {0, 0xff}, "cz", {8, 0xff}, ""},
     {"lzcnt eax, ebx", In::all, "F3 0F BD C3", {0, 1}, "", {31, 1}, ""},
     {"movbe eax, [ebx]", In::all, "0F 38 F0 03", {0, D}, "", {0x44332211, D}, "", 0x11223344, 0x11223344},
+    {"tzcnt eax, ebx", In::all, "F3 0F BC C3", {0, 0x18}, "", {3, 0x18}, ""},
+    {"andn eax, ebx, ecx", In::wide, "C4 E2 60 F2 C1", {0, 0xff00, 0x80000ff0}, "cpazo", {0x800000f0, 0xff00, 0x80000ff0}, "s"},
+    {"andn ax-code", In::only16, "C4 E2 60 F2 C1", {0, 3, 0x30003}, "", {0x30000, 3, 0x30003}, ""},
+    {"andn rax, rbx, [rcx]", In::only64, "C4 E2 E0 F2 01", {0, ~u64{0}, D}, "", {0, ~u64{0}, D}, "z", 5, 5},
+    {"bextr eax, ebx, ecx", In::wide, "C4 E2 70 F7 C3", {0, 0x12345678, 0x0c08}, "cs", {0x456, 0x12345678, 0x0c08}, ""},
+    {"bextr beyond the end", In::wide, "C4 E2 70 F7 C3", {1, 0x12345678, 0x0420}, "", {0, 0x12345678, 0x0420}, "z"},
+    {"bextr of everything leaves SF clear", In::wide, "C4 E2 70 F7 C3", {1, 0x82345678, 0xff00}, "", {0x82345678, 0x82345678, 0xff00}, ""},
+    {"blsi eax, ebx", In::wide, "C4 E2 78 F3 DB", {0, 0x58}, "o", {8, 0x58}, "c"},
+    {"blsi of zero", In::wide, "C4 E2 78 F3 DB", {1, 0}, "c", {0, 0}, "z"},
+    {"blsmsk eax, ebx", In::wide, "C4 E2 78 F3 D3", {0, 0x58}, "c", {0xf, 0x58}, ""},
+    {"blsmsk of zero", In::wide, "C4 E2 78 F3 D3", {0, 0}, "", {0xffffffff, 0}, "cs"},
+    {"blsr eax, ebx", In::wide, "C4 E2 78 F3 CB", {0, 0x80000008}, "c", {0x80000000, 0x80000008}, "s"},
+    {"blsr of zero", In::wide, "C4 E2 78 F3 CB", {1, 0}, "", {0, 0}, "cz"},
+    {"bzhi eax, ebx, ecx", In::wide, "C4 E2 70 F5 C3", {0, 0xffffffff, 0x105}, "c", {0x1f, 0xffffffff, 0x105}, ""},
+    {"bzhi of all", In::wide, "C4 E2 70 F5 C3", {0, 0xffffffff, 0x20}, "", {0xffffffff, 0xffffffff, 0x20}, "cs"},
+    {"bzhi rax, rbx, rcx", In::only64, "C4 E2 F0 F5 C3", {0, ~u64{0}, 63}, "", {~u64{0} >> 1, ~u64{0}, 63}, ""},
+    {"mulx eax, ecx, ebx", In::wide, "C4 E2 73 F6 C3", {0, 0x80000000, 0, 6}, "czso", {3, 0x80000000, 0, 6}, "czso"},
+    {"mulx eax, eax, ebx keeps the upper half", In::wide, "C4 E2 7B F6 C3", {0, 0x80000000, 0, 7}, "", {3, 0x80000000, 0, 7}, ""},
+    {"pdep eax, ebx, ecx", In::wide, "C4 E2 63 F5 C1", {0, 0x1fb, 0x80000f0f}, "c", {0x80000f0b, 0x1fb, 0x80000f0f}, "c"},
+    {"pext eax, ebx, ecx", In::wide, "C4 E2 62 F5 C1", {0, 0x80000f0b, 0x80000f0f}, "z", {0x1fb, 0x80000f0b, 0x80000f0f}, "z"},
+    {"pext rax, rbx, rcx", In::only64, "C4 E2 E2 F5 C1", {0, 0x8000000000000001, 0xc000000000000003}, "", {9, 0x8000000000000001, 0xc000000000000003}, ""},
+    {"rorx eax, ebx, 40", In::wide, "C4 E3 7B F0 C3 28", {0, 0x12345678}, "c", {0x78123456, 0x12345678}, "c"},
+    {"sarx eax, ebx, ecx", In::wide, "C4 E2 72 F7 C3", {0, 0x80000000, 0x24}, "c", {0xf8000000, 0x80000000, 0x24}, "c"},
+    {"shlx eax, ebx, ecx", In::wide, "C4 E2 71 F7 C3", {0, 0x80000001, 0x21}, "", {2, 0x80000001, 0x21}, ""},
+    {"shrx eax, ebx, ecx", In::wide, "C4 E2 73 F7 C3", {0, 0x80000001, 0x1f}, "z", {1, 0x80000001, 0x1f}, "z"},
+    {"shlx rax, rbx, rcx", In::only64, "C4 E2 F1 F7 C3", {0, 1, 0x7f}, "", {0x8000000000000000, 1, 0x7f}, ""},
+    {"the fourth bit of vvvv has no meaning in 32-bit code", In::only32, "C4 E2 20 F2 C1", {0, 0xff00, 0x80000ff0}, "", {0x800000f0, 0xff00, 0x80000ff0}, "s"},
     {"mov eax, ebx", In::all, "89 D8", {1, 0xfffffffe}, "", {0xfffffffe, 0xfffffffe}, ""},
     {"mov ah, bl", In::all, "88 DC", {0x1111, 0x22}, "", {0x2211, 0x22}, ""},
     {"mov eax, ebx clears the upper half", In::only64, "89 D8", {~u64{0}, 5}, "", {5, 5}, ""},
@@ -168,7 +195,7 @@ constexpr Row kRows[] = {
     {"clflushopt [rbx]", In::only64, "66 0F AE 3B", {0, D}, "", {0, D}, ""},
 };
 
-constexpr const char* kModel = "default,+lzcnt";
+constexpr const char* kModel = "max";
 std::set<Mn> g_seen;
 
 /// Notes which rule the code at the guest's RIP exercises.
@@ -227,6 +254,12 @@ constexpr FaultRow kFaults[] = {
     {"ud0", Mode::long64, "0F FF C0", {}, "", 6},
     {"ud1", Mode::long64, "0F B9 C0", {}, "", 6},
     {"ud2", Mode::long64, "0F 0B", {}, "", 6},
+    {"andn with VEX.L", Mode::long64, "C4 E2 64 F2 C1", {}, "", 6},
+    {"andn with a prefix before VEX", Mode::protected32, "66 C4 E2 60 F2 C1", {}, "", 6},
+    {"andn with REX before VEX", Mode::long64, "48 C4 E2 60 F2 C1", {}, "", 6},
+    {"rorx with a third register", Mode::long64, "C4 E3 73 F0 C3 08", {}, "", 6},
+    {"VEX in virtual-8086 mode", Mode::vm86, "C4 E2 60 F2 C1", {}, "", 6},
+    {"VEX in real mode", Mode::real, "C4 E2 60 F2 C1", {}, "", 6},
     {"mov cs, ax", Mode::protected32, "8E C8", {8}, "", 6},
     {"lock add to a register", Mode::long64, "F0 01 D8", {}, "", 6},
     {"lock mov", Mode::long64, "F0 89 03", {0, D}, "", 6},
@@ -276,7 +309,7 @@ TEST_CASE("integer instructions that fault") {
             g.rax = row.before.a, g.rbx = row.before.b, g.rcx = row.before.c, g.rdx = row.before.d;
             g.rbp = 0x8000000000000000;
             g.put(at::Data, 0x9'0000'0001, 8);
-            g.set_flags(2 | flags_of(row.flags));
+            g.set_flags((g.flags() & eflags::VM) | 2 | flags_of(row.flags));
             note(g, row.bytes);
             g.run(2);
             CHECK(g.vector() == row.vector);
@@ -494,7 +527,7 @@ TEST_CASE("every unprivileged integer rule has been run") {
         "IRET", "IRETD", "IRETQ", "SYSCALL", "SYSRET", "SYSENTER", "SYSEXIT", "RSM", "INSB", "INSW", "INSD", "OUTSB", "OUTSW", "OUTSD", "CLI", "STI", "CLAC",
         "STAC", "HLT", "IN", "OUT", "CPUID", "RDTSC", "RDTSCP", "RDPMC", "RDPID", "RDMSR", "WRMSR", "RDRAND", "RDSEED", "CLTS", "LMSW", "SMSW", "INVD", "WBINVD",
         "INVLPG", "INVPCID", "LGDT", "LIDT", "SGDT", "SIDT", "LLDT", "LTR", "SLDT", "STR", "LAR", "LSL", "VERR", "VERW", "LDS", "LES", "LFS", "LGS", "LSS",
-        "TZCNT", "SWAPGS", "RDFSBASE", "RDGSBASE", "WRFSBASE", "WRGSBASE", "XGETBV", "XSETBV", "MONITOR", "MWAIT"};
+        "SWAPGS", "RDFSBASE", "RDGSBASE", "WRFSBASE", "WRGSBASE", "XGETBV", "XSETBV", "MONITOR", "MWAIT"};
     const Mn rules[] = {
 #define RULE(mnemonic, rule, isa) Mn::mnemonic,
 #include "cpu/lift/rules_int.inc"
