@@ -23,10 +23,11 @@ struct SseOp {
 };
 static_assert(static_cast<unsigned>(jit::Op::count) <= 256);
 
-/// helper_sse_other and helper_mmx_other: kind, register << 8, immediate << 16.
-enum class SseOther : u8 {
-    rcpps, rcpss, rsqrtps, rsqrtss, haddps, haddpd, hsubps, hsubpd, addsubps, addsubpd,
-    pshufb, phaddw, phaddd, phaddsw, pmaddubsw, phsubw, phsubd, phsubsw, psignb, psignw, psignd, pmulhrsw, pabsb, pabsw, pabsd, palignr,
+/// helper_sse_estimate: RCPPS and its relatives.
+struct SseEstimate {
+    bool root, packed;
+    u8 reg;
+    constexpr u64 pack() const { return u64{root} | u64{packed} << 1 | u64{reg} << 8; }
+    static constexpr SseEstimate unpack(u64 v) { return {(v & 1) != 0, (v & 2) != 0, static_cast<u8>(v >> 8 & 15)}; }
 };
-constexpr u64 pack_other(SseOther kind, u8 reg, u8 imm) { return u64{static_cast<u8>(kind)} | u64{reg} << 8 | u64{imm} << 16; }
 }  // namespace calque

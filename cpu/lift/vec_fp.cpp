@@ -8,7 +8,7 @@ namespace calque {
 using namespace vector;
 
 namespace {
-struct Row {
+struct FpRow {
     Mn mn;
     Op op;
     Lane lane;
@@ -16,23 +16,26 @@ struct Row {
 };
 #define FOUR(NAME, OP) \
     {Mn::NAME##PS, OP, Lane::F32, false}, {Mn::NAME##PD, OP, Lane::F64, false}, {Mn::NAME##SS, OP, Lane::F32, true}, {Mn::NAME##SD, OP, Lane::F64, true}
-constexpr Row kRows[] = {
+constexpr FpRow kRows[] = {
     FOUR(ADD, Op::vfadd), FOUR(SUB, Op::vfsub), FOUR(MUL, Op::vfmul), FOUR(DIV, Op::vfdiv),
     FOUR(MIN, Op::vfmin), FOUR(MAX, Op::vfmax), FOUR(SQRT, Op::vfsqrt), FOUR(CMP, Op::vfcmp),
     {Mn::CVTSS2SD, Op::vfcvt_f, Lane::F32, true},  {Mn::CVTSD2SS, Op::vfcvt_f, Lane::F64, true},
+    {Mn::HADDPS, Op::vfhadd, Lane::F32, false},    {Mn::HADDPD, Op::vfhadd, Lane::F64, false},
+    {Mn::HSUBPS, Op::vfhsub, Lane::F32, false},    {Mn::HSUBPD, Op::vfhsub, Lane::F64, false},
+    {Mn::ADDSUBPS, Op::vfaddsub, Lane::F32, false}, {Mn::ADDSUBPD, Op::vfaddsub, Lane::F64, false},
     {Mn::CVTPS2PD, Op::vfcvt_f, Lane::F32, false}, {Mn::CVTPD2PS, Op::vfcvt_f, Lane::F64, false},
 };
 #undef FOUR
 constexpr auto kByMnemonic = [] {
-    std::array<Row, static_cast<size_t>(Mn::count)> t{};
-    for (const Row& r : kRows) t[static_cast<size_t>(r.mn)] = r;
+    std::array<FpRow, static_cast<size_t>(Mn::count)> t{};
+    for (const FpRow& r : kRows) t[static_cast<size_t>(r.mn)] = r;
     return t;
 }();
 constexpr u8 kScalar = 1, kTruncate = 2, kQuiet = 2;
 
 void arithmetic(Lifter& l, const Insn& in, u8 aux) {
     if (!begin_sse(l)) return;
-    const Row& row = kByMnemonic[static_cast<size_t>(in.mn)];
+    const FpRow& row = kByMnemonic[static_cast<size_t>(in.mn)];
     const unsigned bytes = row.scalar ? jit::lane_bytes(row.lane) : in.mn == Mn::CVTPS2PD ? 8 : 16;
     fp_op(l, row.op, row.lane, static_cast<u8>(aux | (row.scalar ? kScalar : 0)), in.op[0].reg, source(l, in.op[1], bytes));
 }

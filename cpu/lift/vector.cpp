@@ -34,7 +34,6 @@ void touch_mmx(Lifter& l, u8 written) { l.call(Helper::mmx_begin, Type::None, l.
 void set_mmx(Lifter& l, u8 n, Val v) { l.ir.set(static_cast<u8>(slot::mmx + n), v); }
 
 Val fp_op(Lifter& l, Op op, Lane lane, u8 aux, u8 reg, Val source, bool keep, Type type) {
-    const bool source_first = op == Op::vfcvt_to_i || op == Op::vfcvt_pi || op == Op::vfcvt_pf;
     if (l.has(mode::SseUnmasked)) {
         const SseOp d{op, type, lane, aux, reg, !keep};
         const bool integer = source.type != Type::V128;
@@ -43,7 +42,7 @@ Val fp_op(Lifter& l, Op op, Lane lane, u8 aux, u8 reg, Val source, bool keep, Ty
         const Val r = l.call(Helper::sse_fp, Type::I64, l.c64(d.pack()), lo, hi);
         return type == Type::V128 ? from_int(l, r) : l.ir.trunc(r, type);
     }
-    const Val r = source_first ? l.ir.vec(op, lane, source, {}, aux, type) : l.ir.vec(op, lane, l.xmm(reg), source, aux, type);
+    const Val r = jit::info(op).args == 1 ? l.ir.vec(op, lane, source, {}, aux, type) : l.ir.vec(op, lane, l.xmm(reg), source, aux, type);
     if (!keep) l.set_xmm(reg, r);
     return r;
 }

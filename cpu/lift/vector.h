@@ -9,6 +9,18 @@ using jit::Lane;
 using jit::Op;
 using jit::Type;
 
+/// An instruction that is one op of the IR.
+struct Row {
+    Mn mn;
+    Op op;
+    Lane lane;
+    u8 imm = 0;   // the bits of the immediate that become the op's aux
+};
+const Row& row_of(Mn);
+u8 immediate(const Row&, const Insn&);
+/// The row's op on a (the first source) and b (the second, which may be memory); ops of one argument take b.
+Val compute(Lifter&, const Row&, Val a, Val b, u8 aux);
+
 // Each raises what forbids the instruction and returns false then.
 bool begin_sse(Lifter&);
 bool begin_mmx(Lifter&);

@@ -1,42 +1,8 @@
 // Integer vector ops of the interpreter.
-#include <algorithm>
-#include <array>
-#include <limits>
-#include <type_traits>
-
-#include "jit/interp/interp.h"
-#include "jit/interp/lanes.h"
+#include "jit/interp/vec_op.h"
 
 namespace calque::jit {
 namespace {
-
-/// Applies f to every lane of type T.
-template <class T, class F>
-V128 map(const V128& a, const V128& b, F f) {
-    Lanes<T> x = lanes_of<T>(a);
-    const Lanes<T> y = lanes_of<T>(b);
-    for (unsigned i = 0; i < kLanes<T>; ++i) x[i] = static_cast<T>(f(x[i], y[i]));
-    return vec_of<T>(x);
-}
-
-/// Calls f with a value of the unsigned type of the lane.
-template <class F>
-V128 by_lane(Lane l, F f) {
-    switch (l) {
-    case Lane::I8: return f(u8{});
-    case Lane::I16: return f(u16{});
-    case Lane::I32:
-    case Lane::F32: return f(u32{});
-    default: return f(u64{});
-    }
-}
-template <class T>
-using Signed = std::make_signed_t<T>;
-
-template <class T>
-T saturate(i32 v) {
-    return static_cast<T>(std::clamp<i32>(v, std::numeric_limits<T>::min(), std::numeric_limits<T>::max()));
-}
 
 /// Every lane by the count in b, `beyond` when the count does not fit.
 template <class F>
@@ -48,9 +14,6 @@ V128 shift(const InterpInst& i, const V128& a, u64 count, F f) {
 }
 }  // namespace
 
-#define A f.v[i.a]
-#define B f.v[i.b]
-#define VEC_OP(name) void interp_##name([[maybe_unused]] InterpFrame& f, [[maybe_unused]] const InterpInst& i, Value& out)
 // Lane by lane, for every width the op has: x, y of the unsigned type T.
 #define LANE_OP(name, expr)                                                           \
     VEC_OP(name) {                                                                    \
@@ -111,6 +74,7 @@ NARROW_OP(vsubs_u, saturate<T>(i32{x} - y))
 LANE_OP(vmul_lo, u64{x} * y)
 NARROW_OP(vmul_hi_s, i32{S(x)} * S(y) >> (8 * sizeof(T)))
 NARROW_OP(vmul_hi_u, u32{x} * y >> (8 * sizeof(T)))
+LANE_OP(vsign, S(y) < 0 ? T{0} - x : y == 0 ? T{0} : x)
 NARROW_OP(vavg_u, (u32{x} + y + 1) >> 1)
 LANE_OP(vmin_s, S(x) < S(y) ? x : y)
 LANE_OP(vmin_u, x < y ? x : y)

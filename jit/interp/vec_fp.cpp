@@ -26,6 +26,30 @@ V128 lanewise(const V128& a, const V128& b, bool scalar, FpEnv& env, Fn f) {
     return vec_of<T>(x);
 }
 
+/// Sums or differences of neighbours: of a, then of b.
+template <class F>
+V128 neighbours(const V128& a, const V128& b, bool subtract, FpEnv& env) {
+    using T = Raw<F>;
+    constexpr unsigned n = kLanes<T>;
+    const auto x = lanes_of<T>(a), y = lanes_of<T>(b);
+    Lanes<T> r;
+    for (unsigned i = 0; i < n; ++i) {
+        const auto& from = i < n / 2 ? x : y;
+        const F even{from[2 * i % n]}, odd{from[2 * i % n + 1]};
+        r[i] = subtract ? sub(even, odd, env).bits : add(even, odd, env).bits;
+    }
+    return vec_of<T>(r);
+}
+
+template <class F>
+V128 add_subtract(const V128& a, const V128& b, FpEnv& env) {
+    using T = Raw<F>;
+    auto x = lanes_of<T>(a);
+    const auto y = lanes_of<T>(b);
+    for (unsigned i = 0; i < x.size(); ++i) x[i] = i & 1 ? add(F{x[i]}, F{y[i]}, env).bits : sub(F{x[i]}, F{y[i]}, env).bits;
+    return vec_of<T>(x);
+}
+
 /// The predicates eq lt le unord neq nlt nle ord.
 template <class F>
 bool predicate(unsigned p, F x, F y, FpEnv& env) {
@@ -72,6 +96,9 @@ V128 arithmetic(Op op, Type type, u8 aux, const V128& a, const V128& b, FpEnv& e
     case Op::vfmin: return run([](F x, F y, FpEnv& e) { return fp::min(x, y, e).bits; });
     case Op::vfmax: return run([](F x, F y, FpEnv& e) { return fp::max(x, y, e).bits; });
     case Op::vfsqrt: return run([](F, F y, FpEnv& e) { return fp::sqrt(y, e).bits; });
+    case Op::vfhadd: return neighbours<F>(a, b, false, env);
+    case Op::vfhsub: return neighbours<F>(a, b, true, env);
+    case Op::vfaddsub: return add_subtract<F>(a, b, env);
     case Op::vfcmp: return run([p = aux >> 1](F x, F y, FpEnv& e) { return predicate(p, x, y, e) ? ~T{0} : T{0}; });
     case Op::vfcomi: return {compare_flags(F{static_cast<T>(a.lo)}, F{static_cast<T>(b.lo)}, aux & 2, env), 0};
     case Op::vfcvt_to_i: return {to_integer(type, F{static_cast<T>(a.lo)}, aux & 2, env), 0};
@@ -149,6 +176,9 @@ FP_OP(vfdiv)
 FP_OP(vfmin)
 FP_OP(vfmax)
 FP_OP(vfsqrt)
+FP_OP(vfhadd)
+FP_OP(vfhsub)
+FP_OP(vfaddsub)
 FP_OP(vfcmp)
 FP_OP(vfcomi)
 FP_OP(vfcvt_f)

@@ -28,6 +28,12 @@ void fp_binary(X64& e, const Inst& i, const Forms& f, int imm = -1) {
     e.define(i, d, true);
 }
 
+/// What has only packed forms.
+void fp_packed(X64& e, const Inst& i, InstId ps, InstId pd, InstId vps, InstId vpd) {
+    e.fp_begin();
+    i.lane() == Lane::F64 ? vec_binary(e, i, pd, vpd) : vec_binary(e, i, ps, vps);
+}
+
 #define VFORMS(n, v)                                                                                                              \
     {                                                                                                                             \
         Inst_::kId##n##ss, Inst_::kId##n##sd, Inst_::kId##n##ps, Inst_::kId##n##pd, Inst_::kIdV##v##ss, Inst_::kIdV##v##sd, Inst_::kIdV##v##ps, Inst_::kIdV##v##pd \
@@ -40,6 +46,9 @@ void emit_vfmul(X64& e, const Inst& i) { fp_binary(e, i, VFORMS(Mul, mul)); }
 void emit_vfdiv(X64& e, const Inst& i) { fp_binary(e, i, VFORMS(Div, div)); }
 void emit_vfmin(X64& e, const Inst& i) { fp_binary(e, i, VFORMS(Min, min)); }
 void emit_vfmax(X64& e, const Inst& i) { fp_binary(e, i, VFORMS(Max, max)); }
+void emit_vfhadd(X64& e, const Inst& i) { fp_packed(e, i, Inst_::kIdHaddps, Inst_::kIdHaddpd, Inst_::kIdVhaddps, Inst_::kIdVhaddpd); }
+void emit_vfhsub(X64& e, const Inst& i) { fp_packed(e, i, Inst_::kIdHsubps, Inst_::kIdHsubpd, Inst_::kIdVhsubps, Inst_::kIdVhsubpd); }
+void emit_vfaddsub(X64& e, const Inst& i) { fp_packed(e, i, Inst_::kIdAddsubps, Inst_::kIdAddsubpd, Inst_::kIdVaddsubps, Inst_::kIdVaddsubpd); }
 void emit_vfcmp(X64& e, const Inst& i) { fp_binary(e, i, VFORMS(Cmp, cmp), i.aux >> 1 & 7); }
 void emit_vfsqrt(X64& e, const Inst& i) {
     if (i.aux & 1) return fp_binary(e, i, VFORMS(Sqrt, sqrt));

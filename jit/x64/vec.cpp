@@ -63,8 +63,13 @@ WHOLE(vmul_lo, Pmullw, Vpmullw)
 WHOLE(vmul_hi_s, Pmulhw, Vpmulhw)
 WHOLE(vmul_hi_u, Pmulhuw, Vpmulhuw)
 WHOLE(vmul_even_u, Pmuludq, Vpmuludq)
+WHOLE(vmul_round, Pmulhrsw, Vpmulhrsw)
 WHOLE(vmadd, Pmaddwd, Vpmaddwd)
+WHOLE(vmadd_us, Pmaddubsw, Vpmaddubsw)
 WHOLE(vsad, Psadbw, Vpsadbw)
+WHOLE(vhadds_s, Phaddsw, Vphaddsw)
+WHOLE(vhsubs_s, Phsubsw, Vphsubsw)
+WHOLE(vshuffle_bytes, Pshufb, Vpshufb)
 WHOLE(vmin_s, Pminsw, Vpminsw)
 WHOLE(vmin_u, Pminub, Vpminub)
 WHOLE(vmax_s, Pmaxsw, Vpmaxsw)
@@ -76,12 +81,22 @@ LANES(vadds_u, SSE(Paddusb), SSE(Paddusw), 0, 0, AVX(paddusb), AVX(paddusw), 0, 
 LANES(vsubs_s, SSE(Psubsb), SSE(Psubsw), 0, 0, AVX(psubsb), AVX(psubsw), 0, 0)
 LANES(vsubs_u, SSE(Psubusb), SSE(Psubusw), 0, 0, AVX(psubusb), AVX(psubusw), 0, 0)
 LANES(vavg_u, SSE(Pavgb), SSE(Pavgw), 0, 0, AVX(pavgb), AVX(pavgw), 0, 0)
+LANES(vsign, SSE(Psignb), SSE(Psignw), SSE(Psignd), 0, AVX(psignb), AVX(psignw), AVX(psignd), 0)
+LANES(vhadd, 0, SSE(Phaddw), SSE(Phaddd), 0, 0, AVX(phaddw), AVX(phaddd), 0)
+LANES(vhsub, 0, SSE(Phsubw), SSE(Phsubd), 0, 0, AVX(phsubw), AVX(phsubd), 0)
 LANES(vcmp_eq, SSE(Pcmpeqb), SSE(Pcmpeqw), SSE(Pcmpeqd), 0, AVX(pcmpeqb), AVX(pcmpeqw), AVX(pcmpeqd), 0)
 LANES(vcmp_gt_s, SSE(Pcmpgtb), SSE(Pcmpgtw), SSE(Pcmpgtd), 0, AVX(pcmpgtb), AVX(pcmpgtw), AVX(pcmpgtd), 0)
 LANES(vunpack_lo, SSE(Punpcklbw), SSE(Punpcklwd), SSE(Punpckldq), SSE(Punpcklqdq), AVX(punpcklbw), AVX(punpcklwd), AVX(punpckldq), AVX(punpcklqdq))
 LANES(vunpack_hi, SSE(Punpckhbw), SSE(Punpckhwd), SSE(Punpckhdq), SSE(Punpckhqdq), AVX(punpckhbw), AVX(punpckhwd), AVX(punpckhdq), AVX(punpckhqdq))
 LANES(vpack_s, 0, SSE(Packsswb), SSE(Packssdw), 0, 0, AVX(packsswb), AVX(packssdw), 0)
 WHOLE(vpack_u, Packuswb, Vpackuswb)
+
+void emit_vabs(X64& e, const Inst& i) {
+    static constexpr InstId sse[] = {SSE(Pabsb), SSE(Pabsw), SSE(Pabsd)}, avx[] = {AVX(pabsb), AVX(pabsw), AVX(pabsd)};
+    const unsigned n = static_cast<unsigned>(i.lane());
+    if (n > 2) return e.fail(__func__);
+    vec_unary(e, i, i.a, sse[n], avx[n]);
+}
 
 void emit_vzero(X64& e, const Inst& i) {
     const Reg d = e.scratch_xmm();
@@ -239,6 +254,7 @@ void emit_vshr_bytes(X64& e, const Inst& i) { shift_bytes(e, i, Inst_::kIdPsrldq
 void emit_vshuffle(X64& e, const Inst& i) { vec_unary(e, i, i.a, Inst_::kIdPshufd, Inst_::kIdVpshufd, i.aux); }
 void emit_vshuffle_lo(X64& e, const Inst& i) { vec_unary(e, i, i.a, Inst_::kIdPshuflw, Inst_::kIdVpshuflw, i.aux); }
 void emit_vshuffle_hi(X64& e, const Inst& i) { vec_unary(e, i, i.a, Inst_::kIdPshufhw, Inst_::kIdVpshufhw, i.aux); }
+void emit_valign(X64& e, const Inst& i) { vec_binary(e, i, Inst_::kIdPalignr, Inst_::kIdVpalignr, i.aux); }
 void emit_vshuffle2(X64& e, const Inst& i) {
     const bool wide = i.lane() == Lane::I64 || i.lane() == Lane::F64;
     vec_binary(e, i, wide ? Inst_::kIdShufpd : Inst_::kIdShufps, wide ? Inst_::kIdVshufpd : Inst_::kIdVshufps, wide ? i.aux & 3 : i.aux);

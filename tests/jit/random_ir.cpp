@@ -393,9 +393,9 @@ private:
         }
     }
 
-    Ref vec(Op op, Lane lane, Ref a = 0, Ref b = 0, u8 aux = 0, Type t = Type::V128) {
+    Ref vec(Op op, Lane lane, Ref a = 0, Ref b = 0, u8 aux = 0, Type t = Type::V128, Ref c = 0) {
         Inst i;
-        i.op = op, i.type = t, i.slot = static_cast<u8>(lane), i.a = a, i.b = b, i.aux = aux;
+        i.op = op, i.type = t, i.slot = static_cast<u8>(lane), i.a = a, i.b = b, i.c = c, i.aux = aux;
         return push(i);
     }
     Lane lane(unsigned first, unsigned last) { return static_cast<Lane>(first + r_.below(last - first + 1)); }
@@ -403,6 +403,7 @@ private:
         const Ref a = value(Type::V128);
         if (r_.one_in(4)) set(static_cast<u8>(RandomState::kVec + r_.below(8)), a);
         if (o_.fp && r_.one_in(3)) return floating(a);
+        if (r_.one_in(2)) return tabled(a);
         const Ref b = value(Type::V128);
         switch (r_.below(24)) {
         case 0: vec(Op::vzero, Lane::I8); break;
@@ -435,11 +436,26 @@ private:
         default: { static constexpr Lane l[] = {Lane::I8, Lane::F32, Lane::F64}; vec(Op::vmovmask, l[r_.below(3)], a, 0, 0, Type::I32); }
         }
     }
+    /// Ops on vectors alone, with the lanes that they have and the number of values that aux can take.
+    void tabled(Ref a) {
+        struct Shape { Op op; Lane first, last; unsigned auxes; };
+        static constexpr Shape shapes[] = {
+            {Op::vmul_round, Lane::I16, Lane::I16, 1}, {Op::vmadd_us, Lane::I8, Lane::I8, 1},    {Op::vsign, Lane::I8, Lane::I32, 1},
+            {Op::vabs, Lane::I8, Lane::I32, 1},        {Op::vhadd, Lane::I16, Lane::I32, 1},     {Op::vhsub, Lane::I16, Lane::I32, 1},
+            {Op::vhadds_s, Lane::I16, Lane::I16, 1},   {Op::vhsubs_s, Lane::I16, Lane::I16, 1},  {Op::valign, Lane::I8, Lane::I8, 256},
+            {Op::vshuffle_bytes, Lane::I8, Lane::I8, 1},
+        };
+        const Shape& s = shapes[r_.below(std::size(shapes))];
+        const unsigned args = info(s.op).args;
+        const Ref b = args > 1 ? value(Type::V128) : Ref{0}, c = args > 2 ? value(Type::V128) : Ref{0};
+        vec(s.op, lane(static_cast<u8>(s.first), static_cast<u8>(s.last)), a, b, static_cast<u8>(r_.below(s.auxes)), Type::V128, c);
+    }
     void floating(Ref a) {
         const Lane l = r_.one_in(2) ? Lane::F32 : Lane::F64;
         const u8 scalar = r_.one_in(2);
         const Ref b = value(Type::V128);
-        switch (r_.below(10)) {
+        switch (r_.below(11)) {
+        case 10: vec(static_cast<Op>(static_cast<u8>(Op::vfhadd) + r_.below(3)), l, a, b); break;
         case 0: case 1: case 2: vec(static_cast<Op>(static_cast<u8>(Op::vfadd) + r_.below(7)), l, a, b, scalar); break;
         case 3: vec(Op::vfcmp, l, a, b, static_cast<u8>(scalar | r_.below(8) << 1)); break;
         case 4: flags_.push_back(vec(Op::vfcomi, l, a, b, static_cast<u8>(r_.below(2) << 1), Type::I16)); break;

@@ -1,0 +1,122 @@
+// The MMX and SSE instructions that are one op of the IR on two operands, or one operand and an immediate.
+#include <array>
+
+#include "cpu/lift/vector.h"
+
+namespace calque::vector {
+namespace {
+
+constexpr Row kRows[] = {
+    // ---- arithmetic
+    {Mn::PADDB, Op::vadd, Lane::I8},
+    {Mn::PADDW, Op::vadd, Lane::I16},
+    {Mn::PADDD, Op::vadd, Lane::I32},
+    {Mn::PADDQ, Op::vadd, Lane::I64},
+    {Mn::PSUBB, Op::vsub, Lane::I8},
+    {Mn::PSUBW, Op::vsub, Lane::I16},
+    {Mn::PSUBD, Op::vsub, Lane::I32},
+    {Mn::PSUBQ, Op::vsub, Lane::I64},
+    {Mn::PADDSB, Op::vadds_s, Lane::I8},
+    {Mn::PADDSW, Op::vadds_s, Lane::I16},
+    {Mn::PADDUSB, Op::vadds_u, Lane::I8},
+    {Mn::PADDUSW, Op::vadds_u, Lane::I16},
+    {Mn::PSUBSB, Op::vsubs_s, Lane::I8},
+    {Mn::PSUBSW, Op::vsubs_s, Lane::I16},
+    {Mn::PSUBUSB, Op::vsubs_u, Lane::I8},
+    {Mn::PSUBUSW, Op::vsubs_u, Lane::I16},
+    {Mn::PMULLW, Op::vmul_lo, Lane::I16},
+    {Mn::PMULHW, Op::vmul_hi_s, Lane::I16},
+    {Mn::PMULHUW, Op::vmul_hi_u, Lane::I16},
+    {Mn::PMULHRSW, Op::vmul_round, Lane::I16},
+    {Mn::PMULUDQ, Op::vmul_even_u, Lane::I32},
+    {Mn::PMADDWD, Op::vmadd, Lane::I16},
+    {Mn::PMADDUBSW, Op::vmadd_us, Lane::I8},
+    {Mn::PSADBW, Op::vsad, Lane::I8},
+    {Mn::PAVGB, Op::vavg_u, Lane::I8},
+    {Mn::PAVGW, Op::vavg_u, Lane::I16},
+    {Mn::PSIGNB, Op::vsign, Lane::I8},
+    {Mn::PSIGNW, Op::vsign, Lane::I16},
+    {Mn::PSIGND, Op::vsign, Lane::I32},
+    {Mn::PABSB, Op::vabs, Lane::I8},
+    {Mn::PABSW, Op::vabs, Lane::I16},
+    {Mn::PABSD, Op::vabs, Lane::I32},
+    {Mn::PHADDW, Op::vhadd, Lane::I16},
+    {Mn::PHADDD, Op::vhadd, Lane::I32},
+    {Mn::PHSUBW, Op::vhsub, Lane::I16},
+    {Mn::PHSUBD, Op::vhsub, Lane::I32},
+    {Mn::PHADDSW, Op::vhadds_s, Lane::I16},
+    {Mn::PHSUBSW, Op::vhsubs_s, Lane::I16},
+    // ---- comparison
+    {Mn::PMINSW, Op::vmin_s, Lane::I16},
+    {Mn::PMINUB, Op::vmin_u, Lane::I8},
+    {Mn::PMAXSW, Op::vmax_s, Lane::I16},
+    {Mn::PMAXUB, Op::vmax_u, Lane::I8},
+    {Mn::PCMPEQB, Op::vcmp_eq, Lane::I8},
+    {Mn::PCMPEQW, Op::vcmp_eq, Lane::I16},
+    {Mn::PCMPEQD, Op::vcmp_eq, Lane::I32},
+    {Mn::PCMPGTB, Op::vcmp_gt_s, Lane::I8},
+    {Mn::PCMPGTW, Op::vcmp_gt_s, Lane::I16},
+    {Mn::PCMPGTD, Op::vcmp_gt_s, Lane::I32},
+    // ---- logic
+    {Mn::PAND, Op::vand, Lane::I64},
+    {Mn::PANDN, Op::vandn, Lane::I64},
+    {Mn::POR, Op::vor, Lane::I64},
+    {Mn::PXOR, Op::vxor, Lane::I64},
+    {Mn::ANDPS, Op::vand, Lane::F32},
+    {Mn::ANDPD, Op::vand, Lane::F64},
+    {Mn::ANDNPS, Op::vandn, Lane::F32},
+    {Mn::ANDNPD, Op::vandn, Lane::F64},
+    {Mn::ORPS, Op::vor, Lane::F32},
+    {Mn::ORPD, Op::vor, Lane::F64},
+    {Mn::XORPS, Op::vxor, Lane::F32},
+    {Mn::XORPD, Op::vxor, Lane::F64},
+    // ---- shifts
+    {Mn::PSLLW, Op::vshl, Lane::I16},
+    {Mn::PSLLD, Op::vshl, Lane::I32},
+    {Mn::PSLLQ, Op::vshl, Lane::I64},
+    {Mn::PSRLW, Op::vshr, Lane::I16},
+    {Mn::PSRLD, Op::vshr, Lane::I32},
+    {Mn::PSRLQ, Op::vshr, Lane::I64},
+    {Mn::PSRAW, Op::vsar, Lane::I16},
+    {Mn::PSRAD, Op::vsar, Lane::I32},
+    // ---- moves between elements
+    {Mn::PUNPCKLBW, Op::vunpack_lo, Lane::I8},
+    {Mn::PUNPCKLWD, Op::vunpack_lo, Lane::I16},
+    {Mn::PUNPCKLDQ, Op::vunpack_lo, Lane::I32},
+    {Mn::PUNPCKLQDQ, Op::vunpack_lo, Lane::I64},
+    {Mn::PUNPCKHBW, Op::vunpack_hi, Lane::I8},
+    {Mn::PUNPCKHWD, Op::vunpack_hi, Lane::I16},
+    {Mn::PUNPCKHDQ, Op::vunpack_hi, Lane::I32},
+    {Mn::PUNPCKHQDQ, Op::vunpack_hi, Lane::I64},
+    {Mn::UNPCKLPS, Op::vunpack_lo, Lane::I32},
+    {Mn::UNPCKLPD, Op::vunpack_lo, Lane::I64},
+    {Mn::UNPCKHPS, Op::vunpack_hi, Lane::I32},
+    {Mn::UNPCKHPD, Op::vunpack_hi, Lane::I64},
+    {Mn::PACKSSWB, Op::vpack_s, Lane::I16},
+    {Mn::PACKSSDW, Op::vpack_s, Lane::I32},
+    {Mn::PACKUSWB, Op::vpack_u, Lane::I16},
+    {Mn::PSHUFB, Op::vshuffle_bytes, Lane::I8},
+    {Mn::PALIGNR, Op::valign, Lane::I8, 0xff},
+    {Mn::PSHUFW, Op::vshuffle_lo, Lane::I16, 0xff},
+    {Mn::PSHUFD, Op::vshuffle, Lane::I32, 0xff},
+    {Mn::PSHUFLW, Op::vshuffle_lo, Lane::I16, 0xff},
+    {Mn::PSHUFHW, Op::vshuffle_hi, Lane::I16, 0xff},
+    {Mn::SHUFPS, Op::vshuffle2, Lane::I32, 0xff},
+    {Mn::SHUFPD, Op::vshuffle2, Lane::I64, 3},
+};
+constexpr auto kByMnemonic = [] {
+    std::array<Row, static_cast<size_t>(Mn::count)> t{};
+    for (const Row& r : kRows) t[static_cast<size_t>(r.mn)] = r;
+    return t;
+}();
+}  // namespace
+
+const Row& row_of(Mn mn) { return kByMnemonic[static_cast<size_t>(mn)]; }
+
+u8 immediate(const Row& row, const Insn& in) { return static_cast<u8>(row.imm ? last(in).value & row.imm : 0); }
+
+Val compute(Lifter& l, const Row& row, Val a, Val b, u8 aux) {
+    if (jit::info(row.op).args == 1) return l.ir.vec(row.op, row.lane, b, {}, aux);
+    return l.ir.vec(row.op, row.lane, a, b, aux);
+}
+}  // namespace calque::vector
