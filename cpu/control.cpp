@@ -11,14 +11,6 @@ namespace {
 bool privileged(CpuState& s) { return s.cpl == 0 || fault(s, vec::GP, 0); }
 u64 gp(CpuState& s) { return fault(s, vec::GP, 0), 0; }
 
-u64 cr4_allowed(const CpuState& s) {
-    const auto f = [&](Isa isa, u64 bits) { return s.cpu->has_feature(isa) ? bits : 0; };
-    return f(Isa::vme, cr4::VME | cr4::PVI) | f(Isa::tsc, cr4::TSD) | f(Isa::de, cr4::DE) | f(Isa::pse, cr4::PSE) | f(Isa::pae, cr4::PAE) |
-           f(Isa::mce, cr4::MCE) | f(Isa::pge, cr4::PGE) | f(Isa::mmx, cr4::PCE) | f(Isa::fxsr, cr4::OSFXSR) | f(Isa::sse, cr4::OSXMMEXCPT) |
-           f(Isa::umip, cr4::UMIP) | f(Isa::fsgsbase, cr4::FSGSBASE) | f(Isa::pcid, cr4::PCIDE) | f(Isa::xsave, cr4::OSXSAVE) |
-           f(Isa::smep, cr4::SMEP) | f(Isa::smap, cr4::SMAP);
-}
-
 bool pae_paging(const CpuState& s, u64 c0, u64 c4) { return (c0 & cr0::PG) && (c4 & cr4::PAE) && !(s.efer & efer::LME); }
 
 /// Turning paging on or off with EFER.LME set enters or leaves IA-32e mode.
@@ -89,6 +81,14 @@ bool dr_access(CpuState& s, u64& n) {
     return false;
 }
 }  // namespace
+
+u64 cr4_allowed(const CpuState& s) {
+    const auto f = [&](Isa isa, u64 bits) { return s.cpu->has_feature(isa) ? bits : 0; };
+    return f(Isa::vme, cr4::VME | cr4::PVI) | f(Isa::tsc, cr4::TSD) | f(Isa::de, cr4::DE) | f(Isa::pse, cr4::PSE) | f(Isa::pae, cr4::PAE) |
+           f(Isa::mce, cr4::MCE) | f(Isa::pge, cr4::PGE) | f(Isa::mmx, cr4::PCE) | f(Isa::fxsr, cr4::OSFXSR) | f(Isa::sse, cr4::OSXMMEXCPT) |
+           f(Isa::umip, cr4::UMIP) | f(Isa::fsgsbase, cr4::FSGSBASE) | f(Isa::pcid, cr4::PCIDE) | f(Isa::xsave, cr4::OSXSAVE) |
+           f(Isa::smep, cr4::SMEP) | f(Isa::smap, cr4::SMAP);
+}
 
 bool load_cr3(CpuState& s, u64 value) { return write_cr3(s, value); }
 

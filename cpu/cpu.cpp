@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <utility>
 
 #include "cpu/apic.h"
 #include "cpu/decode.h"
@@ -62,6 +63,7 @@ struct Cpu::Impl final : jit::GuestCode, ApicBus {
     void step();
     void slice(u64 target);
     void handle_fault();
+    void deliver_fault();
     void refine_fault();
     bool fetch_bytes(u8* bytes, unsigned& count, unsigned want);
 };
@@ -162,7 +164,7 @@ bool Cpu::Impl::code_breakpoint() {
     if (!hit) return false;
     raise(s, vec::DB);
     s.exception.address = hit;
-    deliver_exception(s);
+    deliver_fault();
     return true;
 }
 
@@ -181,7 +183,13 @@ bool Cpu::Impl::must_step() const {
 void Cpu::Impl::handle_fault() {
     refine_fault();
     s.pending_debug = 0;   // the access will be made again
+    deliver_fault();
+}
+
+void Cpu::Impl::deliver_fault() {
     deliver_exception(s);
+    ++s.tracing.faults;
+    if (s.tracing.stepping) cpu->shorten(0);
 }
 
 static bool uses_stack(Mn mn) {
@@ -260,7 +268,8 @@ Cpu::Stop Cpu::run_until(u64 target) {
     i.target = target;
     Stop stop;
     for (;;) {
-        while (i.take_event()) {}
+        while (!s_.tracing.stopped && i.take_event()) {}
+        if (std::exchange(s_.tracing.stopped, false)) { stop = Stop::exception; break; }
         if (i.stop_requested.exchange(false, std::memory_order_relaxed)) { stop = Stop::attention; break; }
         if (s_.shut_down) { stop = Stop::shut_down; break; }
         if (s_.halted) { stop = Stop::halted; break; }
@@ -268,6 +277,20 @@ Cpu::Stop Cpu::run_until(u64 target) {
         i.slice(i.target);
     }
     sync_clock();
+    return stop;
+}
+
+Cpu::Stop Cpu::run_instructions(u64 n, u64 most) {
+    constexpr u64 kIterations = 1u << 16;   // of a repeated instruction at a time
+    Tracing& t = s_.tracing;
+    const u64 goal = instructions() + n;
+    Stop stop = Stop::deadline;
+    t.stepping = true;
+    while (stop == Stop::deadline && instructions() < goal && icount() < most) {
+        const u64 left = t.repeating ? kIterations : goal - instructions();
+        stop = run_until(icount() + std::min(left, most - icount()));
+    }
+    t.stepping = false;
     return stop;
 }
 

@@ -34,12 +34,18 @@ public:
     Cpu(const Cpu&) = delete;
 
     // ---- running
-    enum class Stop { deadline, halted, shut_down, attention };
+    enum class Stop { deadline, halted, shut_down, attention, exception };
     /// Runs until `icount` instructions have retired in all, or the processor halts (waiting for an interrupt) or shuts down, or
     /// somebody asked by request_stop(). Delivers interrupts at their exact instruction. On return the clock shows the time of the
     /// last retired instruction; timers due by then have not been fired (Clock::advance_to does).
     Stop run_until(u64 icount);
     u64 icount() const { return s_.x.icount(); }
+    /// Runs `n` instructions as a person counts them: a repeated string instruction is one, and an instruction that faults is one,
+    /// with the delivery. Gives up (Stop::deadline) when `most` have retired as icount() has it.
+    Stop run_instructions(u64 n, u64 most);
+    u64 instructions() const { return icount() - s_.tracing.repeats + s_.tracing.faults; }
+    /// Stop::exception instead of delivering this vector, of an exception or a software interrupt; state().exception has it. -1: none.
+    void stop_at_vector(int vector) { s_.tracing.stop_vector = vector; }
     /// Somebody armed an earlier event, raised an interrupt, changed the memory map: end the current slice after this instruction.
     void shorten(u64 icount);
     void request_stop();

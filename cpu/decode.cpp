@@ -81,6 +81,14 @@ struct Decoders {
     }
 };
 
+ZydisDecoder decoder_for(jit::Mode m, const IsaSet& features) {
+    static Decoders decoders;  // tables only, the same for every machine
+    ZydisDecoder d = decoders.pick(m);
+    ZydisDecoderEnableMode(&d, ZYDIS_DECODER_MODE_LZCNT, features.has(Isa::lzcnt));
+    ZydisDecoderEnableMode(&d, ZYDIS_DECODER_MODE_TZCNT, features.has(Isa::bmi1));
+    return d;
+}
+
 void set_memory(const ZydisDecodedInstruction& zi, const ZydisDecodedOperand& zo, const u8* bytes, Operand& o) {
     const bool code64 = zi.machine_mode == ZYDIS_MACHINE_MODE_LONG_64;
     o.kind = Operand::mem;
@@ -185,11 +193,20 @@ bool waits_for_fpu(const Insn& in) {
 
 const char* mnemonic_name(Mn mn) { return kRows[static_cast<size_t>(mn)].name; }
 
+Disassembly disassemble(const u8* bytes, size_t size, u64 rip, jit::Mode m, const IsaSet& features) {
+    const ZydisDecoder d = decoder_for(m, features);
+    ZydisDecodedInstruction zi;
+    ZydisDecodedOperand zo[ZYDIS_MAX_OPERAND_COUNT];
+    ZydisFormatter formatter;
+    char text[128];
+    if (ZYAN_FAILED(ZydisDecoderDecodeFull(&d, bytes, size, &zi, zo)) || ZYAN_FAILED(ZydisFormatterInit(&formatter, ZYDIS_FORMATTER_STYLE_INTEL)) ||
+        ZYAN_FAILED(ZydisFormatterFormatInstruction(&formatter, &zi, zo, zi.operand_count_visible, text, sizeof text, rip, nullptr)))
+        return {"(bad)"};
+    return {text, zi.length};
+}
+
 Decode decode(const u8* bytes, size_t size, u64 rip, jit::Mode m, const IsaSet& features, Insn& out) {
-    static Decoders decoders;  // tables only, the same for every machine
-    ZydisDecoder d = decoders.pick(m);
-    ZydisDecoderEnableMode(&d, ZYDIS_DECODER_MODE_LZCNT, features.has(Isa::lzcnt));
-    ZydisDecoderEnableMode(&d, ZYDIS_DECODER_MODE_TZCNT, features.has(Isa::bmi1));
+    const ZydisDecoder d = decoder_for(m, features);
     ZydisDecodedInstruction zi;
     ZydisDecodedOperand zo[ZYDIS_MAX_OPERAND_COUNT];
     ZydisDecoderContext context;

@@ -1,5 +1,7 @@
 // Guest bytes to a compact instruction. decode.cpp is the only user of Zydis.
 #pragma once
+#include <string>
+
 #include "cpu/isa.h"
 #include "cpu/state.h"
 
@@ -46,6 +48,12 @@ struct Insn {
 enum class Decode : u8 { ok, more, too_long, undefined };
 /// Decodes for the code size that `mode` gives. `more`: `size` bytes are not enough and fewer than 15. 
 Decode decode(const u8* bytes, size_t size, u64 rip, jit::Mode mode, const IsaSet& features, Insn& out);
+/// The instruction in Intel's syntax, for people to read, and its length; one byte when it cannot be decoded.
+struct Disassembly {
+    std::string text;
+    unsigned length = 1;
+};
+Disassembly disassemble(const u8* bytes, size_t size, u64 rip, jit::Mode mode, const IsaSet& features);
 const char* mnemonic_name(Mn);
 Isa isa_of(Mn);
 /// An x87 or MMX instruction that reports a pending x87 exception (#MF) before anything else.

@@ -1,5 +1,7 @@
 // Delivery of interrupts and exceptions (SDM vol. 3A, chapter "Interrupt and Exception Handling"; real mode: chapter "8086
 // Emulation").
+#include <utility>
+
 #include "cpu/helpers.h"
 #include "cpu/system.h"
 #include "support/log.h"
@@ -200,6 +202,23 @@ bool interrupt_own(CpuState& s, u8 vector, u64 next) {
     }
     return enter_ivt(s, vector, 0, flags, eflags::TF | (iopl3 ? eflags::IF : eflags::VIF), next);
 }
+
+/// A delivery between two iterations ends the instruction for those who count it as one.
+void leave_repeated(CpuState& s) {
+    if (!std::exchange(s.tracing.repeating, false)) return;
+    ++s.tracing.faults;
+    if (s.tracing.stepping) s.cpu->shorten(0);
+}
+
+/// Somebody who looks on wants the run to stop instead of this delivery.
+bool stops(CpuState& s, const Exception& x) {
+    if (x.vector != s.tracing.stop_vector) return false;
+    s.exception = x;
+    s.tracing.stopped = true;
+    leave_repeated(s);
+    s.cpu->shorten(0);
+    return true;
+}
 }  // namespace
 
 bool tss_stack(CpuState& s, unsigned level, u16& ss, u64& sp) {
@@ -233,6 +252,7 @@ Outcome enter_interrupt(CpuState& s, const Event& e) {
 
 void deliver(CpuState& s, Event e) {
     bool exception = e.fault;
+    leave_repeated(s);
     s.shadow = 0;
     s.halted = false;
     s.monitor_line = 0;
@@ -250,6 +270,7 @@ void deliver(CpuState& s, Event e) {
             }
             exception = true;
             if (r == Outcome::faulted) e.rip = s.x.rip;
+            if (stops(s, e.vector == second.vector ? second : Exception{e.vector, e.has_error, e.error})) break;
         }
     }
     s.external_event = false;
@@ -267,7 +288,9 @@ void deliver_exception(CpuState& s) {
         s.dr7 &= ~u64{0x2000};   // GD
         e.fault = !x.trap;
     }
-    deliver(s, e);
+    ++s.tracing.exceptions;
+    s.tracing.last = x;
+    if (!stops(s, x)) deliver(s, e);
 }
 
 u64 helper_interrupt(CpuState& s, u64 v, u64 kind, u64 next) {
@@ -278,11 +301,13 @@ u64 helper_interrupt(CpuState& s, u64 v, u64 kind, u64 next) {
         bool own = false;
         if ((s.cr4 & cr4::VME) && !redirected(s, vector, own)) return 0;
         if (own) {
+            if (stops(s, {vector})) return finish(s, next);
             s.step_trap_off = interrupt_own(s, vector, next);
             return 0;
         }
         if ((s.eflags_system & eflags::IOPL) != eflags::IOPL) return raise(s, vec::GP, 0), 0;
     }
+    if (stops(s, {vector})) return finish(s, next);
     s.external_event = kind == Int1;
     const Outcome r = enter_interrupt(s, {vector, false, 0, kind != Int1, false, next});
     s.external_event = false;

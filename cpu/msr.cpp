@@ -85,9 +85,7 @@ bool read(CpuState& s, u32 n, u64& v) {
 }
 
 bool write_efer(CpuState& s, u64 v) {
-    const auto f = [&](Isa isa, u64 bits) { return s.cpu->has_feature(isa) ? bits : 0; };
-    const u64 allowed = f(Isa::syscall, efer::SCE) | f(Isa::long_mode, efer::LME | efer::LMA) | f(Isa::nx, efer::NXE);
-    if (v & ~allowed) return false;
+    if (v & ~efer_allowed(s)) return false;
     if (((v ^ s.efer) & efer::LME) && (s.cr0 & cr0::PG)) return false;
     const u64 changed = v ^ s.efer;
     s.efer = (v & ~efer::LMA) | (s.efer & efer::LMA);
@@ -184,6 +182,11 @@ bool tsc_denied(CpuState& s) { return (s.cr4 & cr4::TSD) && s.cpl && !fault(s, v
 
 void put_edx_eax(CpuState& s, u64 v) { s.gpr[RAX] = v & 0xffffffff, s.gpr[RDX] = v >> 32; }
 }  // namespace
+
+u64 efer_allowed(const CpuState& s) {
+    const auto f = [&](Isa isa, u64 bits) { return s.cpu->has_feature(isa) ? bits : 0; };
+    return f(Isa::syscall, efer::SCE) | f(Isa::long_mode, efer::LME | efer::LMA) | f(Isa::nx, efer::NXE);
+}
 
 u64 helper_rdmsr(CpuState& s, u64, u64, u64) {
     if (s.cpl) return fault(s, vec::GP, 0);

@@ -108,6 +108,18 @@ struct Exception {
     bool noncanonical = false;  // #GP for an address; it is #SS when the instruction went by the stack segment
 };
 
+/// For those who look at single instructions (Cpu::run_instructions(), Cpu::stop_at_vector()). The guest cannot see it.
+struct Tracing {
+    int stop_vector = -1;     // the delivery of this vector stops the run instead
+    bool stopped = false;     // it has; CpuState::exception tells
+    bool stepping = false;    // a slice ends after an exception and after a repeated string instruction
+    bool repeating = false;   // the repeated string instruction at RIP has begun
+    u64 repeats = 0;          // iterations beyond the first of each string instruction
+    u64 faults = 0;           // instructions that did not retire: a delivery (or its stop) has ended them
+    u64 exceptions = 0;       // all that were delivered, and the last of them
+    Exception last;
+};
+
 struct CpuState {
     jit::ExecContext x;      // first: see jit/context.h
     u64 gpr[16]{};
@@ -143,6 +155,7 @@ struct CpuState {
     u64 monitor_line = 0;      // physical address armed by MONITOR, with bit 0 set; 0: none
     u64 random = 0x9e3779b97f4a7c15;   // RDRAND's state: part of the machine, so that runs repeat
     Exception exception;       // valid when x.fault is Fault::raise
+    Tracing tracing;
     Cpu* cpu = nullptr;
     Mmu* mmu = nullptr;
 

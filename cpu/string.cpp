@@ -21,6 +21,8 @@ public:
           address_size_{static_cast<unsigned>(what >> 8 & 15)}, rip_{rip}, next_{next} {
         mask_ = address_size_ == 8 ? ~u64{0} : address_size_ == 4 ? 0xffffffff : 0xffff;
     }
+    ~StringOp();
+    StringOp(const StringOp&) = delete;
 
     CpuState& s;
     const unsigned size;
@@ -60,7 +62,16 @@ private:
     const unsigned address_size_;
     const u64 rip_, next_;
     u64 mask_ = 0, done_ = 0;
+    bool over_ = false;
 };
+
+// What those see who count a repeated instruction as one.
+StringOp::~StringOp() {
+    Tracing& t = s.tracing;
+    t.repeats += over_ && done_ ? done_ - 1 : done_;
+    t.repeating = !over_ && s.x.fault == jit::Fault::none;
+    if (over_ && rep && t.stepping) s.cpu->shorten(0);
+}
 
 u64 StringOp::stretch(Gpr r, Seg seg, bool write, u64 most, u8*& host, bool* code) {
     const u64 off = offset(r), lin = linear(seg, off);
@@ -120,10 +131,10 @@ void StringOp::write_surely(Gpr r, u64 value) {
 }
 
 void StringOp::finish(bool stop) {
-    const bool over = !rep || stop || !left();
-    s.x.rip = over ? next_ : rip_;
+    over_ = !rep || stop || !left();
+    s.x.rip = over_ ? next_ : rip_;
     // "If an interrupt arrives after any iteration but the last, RF is set in the saved EFLAGS."
-    if (!over) s.eflags_system |= eflags::RF, s.rf_at = s.x.icount() + s.x.unretired;
+    if (!over_) s.eflags_system |= eflags::RF, s.rf_at = s.x.icount() + s.x.unretired;
     if (s.pending_debug) s.cpu->end_slice();
 }
 

@@ -124,6 +124,9 @@ bool switch_task(CpuState&, u16 selector, Descriptor& tss, TaskReason, u64 next_
 /// Checks the TSS selector of a task gate, JMP or CALL.
 bool fetch_tss(CpuState&, u16 selector, bool through_gate, Descriptor&);
 
+/// Bits that this model has.
+u64 cr4_allowed(const CpuState&);
+u64 efer_allowed(const CpuState&);
 /// CR3 load as MOV CR3 or a task switch does it. False: #GP(0).
 bool load_cr3(CpuState&, u64 value);
 

@@ -31,6 +31,7 @@ struct Engine::Impl {
     EngineStats stats;
     OptSwitches switches;
     u32 warm;
+    bool fit_blocks;
     std::unique_ptr<ArenaMemory> memory;  // with a back end only
     std::unique_ptr<Backend> backend;
     Interp interp;
@@ -75,7 +76,7 @@ struct Engine::Impl {
 
 Engine::Impl::Impl(void* state, const Layout& l, GuestCode& g, const EngineOptions& o)
     : x{*static_cast<ExecContext*>(state)}, layout{l}, tlb{*reinterpret_cast<Tlb*>(static_cast<u8*>(state) + l.tlb_offset)}, guest{g},
-      warm{o.warm},
+      warm{o.warm}, fit_blocks{o.fit_blocks},
 #ifdef CALQUE_HAS_BACKEND
       memory{o.jit ? std::make_unique<ArenaMemory>(o.arena_bytes) : nullptr},
       backend{memory && memory->arena().size ? make_backend(state, l) : nullptr},
@@ -132,7 +133,8 @@ CodePage* Engine::Impl::page_slowly(u64 linear, FetchEntry& e) {
 BlockRecord* Engine::Impl::lift(CodePage& page, u64 linear, bool single) {
     const u32 offset = linear & 4095;
     scratch = {};
-    guest.lift({x.rip, mode, page.host, offset, single ? 1 : kBlockInsns, page.cuts.get()}, scratch);
+    const unsigned most = single ? 1 : fit_blocks && x.budget < kBlockInsns ? static_cast<unsigned>(x.budget) : kBlockInsns;
+    guest.lift({x.rip, mode, page.host, offset, most, page.cuts.get()}, scratch);
     if (scratch.insn_count == 0) return lift_crossing(page, linear, single);
     return &cache.add(page, scratch, single ? BlockRecord::single : BlockRecord::normal, offset, layout);
 }

@@ -16,6 +16,7 @@ struct EngineOptions {
     u32 warm = 12;                      // executions before a block is translated; 0 translates at once
     u64 arena_bytes = 128u << 20;       // host code
     std::vector<std::string> disable;   // names from Engine::switches()
+    bool fit_blocks = false;            // end blocks where the budget does, so that no instruction is left to exact steps: for short runs
 };
 
 struct EngineStats {

@@ -7,39 +7,8 @@
 
 namespace calque {
 namespace {
-constexpr u64 kPresent = 1, kLarge = 0x80, kFrame = 0x000ffffffffff000;
 constexpr const char* kNames64[] = {"rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi",
                                     "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15"};
-constexpr const char* kSegments[] = {"es", "cs", "ss", "ds", "fs", "gs"};
-
-std::optional<u64> entry_at(Machine& m, u64 address, unsigned size) {
-    u8 bytes[8] = {};
-    if (!read_physical(m, address, {bytes, size})) return {};
-    u64 v = 0;
-    for (unsigned i = 0; i < size; ++i) v |= u64{bytes[i]} << (8 * i);
-    return v & kPresent ? std::optional{v} : std::nullopt;
-}
-
-std::optional<u64> walk32(Machine& m, const CpuState& s, u32 linear) {
-    const auto pde = entry_at(m, (s.cr3 & 0xfffff000) + (linear >> 22) * 4, 4);
-    if (!pde) return {};
-    if ((*pde & kLarge) && (s.cr4 & cr4::PSE)) return (*pde & 0xffc00000) | (*pde >> 13 & 0xff) << 32 | (linear & 0x3fffff);
-    const auto pte = entry_at(m, (*pde & 0xfffff000) + (linear >> 12 & 0x3ff) * 4, 4);
-    if (!pte) return {};
-    return (*pte & 0xfffff000) | (linear & 0xfff);
-}
-
-// PAE (from level 3) and 4-level paging (from level 4): "Linear-Address Translation" in SDM vol. 3A, "Paging".
-std::optional<u64> walk64(Machine& m, u64 table, u64 linear, unsigned level) {
-    for (;; --level) {
-        const unsigned shift = 12 + 9 * (level - 1);
-        const auto e = entry_at(m, table + (linear >> shift & 0x1ff) * 8, 8);
-        if (!e) return {};
-        const u64 inside = (u64{1} << shift) - 1;
-        if (level == 1 || ((*e & kLarge) && level < 4)) return (*e & kFrame & ~inside) | (linear & inside);
-        table = *e & kFrame;
-    }
-}
 
 std::string format(const char* fmt, auto... values) {
     char text[256];
@@ -47,36 +16,6 @@ std::string format(const char* fmt, auto... values) {
     return text;
 }
 }  // namespace
-
-bool read_physical(Machine& m, u64 address, std::span<u8> out) {
-    while (!out.empty()) {
-        const size_t n = std::min<u64>(out.size(), PhysMap::kPage - address % PhysMap::kPage);
-        const PhysPage page = m.memory().page(address & ~(PhysMap::kPage - 1));
-        if (!page.host) return false;
-        std::copy_n(page.host + address % PhysMap::kPage, n, out.begin());
-        out = out.subspan(n), address += n;
-    }
-    return true;
-}
-
-std::optional<u64> translate_quietly(Machine& m, u64 linear) {
-    const CpuState& s = m.cpu().state();
-    if (!(s.cr0 & cr0::PG)) return linear & 0xffffffff;
-    if (!(s.cr4 & cr4::PAE)) return walk32(m, s, static_cast<u32>(linear));
-    if (s.efer & efer::LMA) return walk64(m, s.cr3 & kFrame, linear, 4);
-    const auto pdpte = entry_at(m, (s.cr3 & 0xffffffe0) + (linear >> 30 & 3) * 8, 8);
-    return pdpte ? walk64(m, *pdpte & kFrame, linear & 0x3fffffff, 2) : std::nullopt;
-}
-
-bool read_linear_quietly(Machine& m, u64 address, std::span<u8> out) {
-    while (!out.empty()) {
-        const size_t n = std::min<u64>(out.size(), PhysMap::kPage - address % PhysMap::kPage);
-        const auto physical = translate_quietly(m, address);
-        if (!physical || !read_physical(m, *physical, out.first(n))) return false;
-        out = out.subspan(n), address += n;
-    }
-    return true;
-}
 
 std::string register_text(const CpuState& s) {
     std::string t;
@@ -103,21 +42,5 @@ std::string register_text(const CpuState& s) {
     t += format("FCW=%04x FSW=%04x MXCSR=%08x\n", s.fpu.cw, s.fpu.sw | (s.fpu.top_tags & 7) << 11, s.mxcsr);
     for (unsigned i = 0; i < 16; ++i) t += format("XMM%02u=%016llx%016llx%c", i, u(s.xmm[i].hi), u(s.xmm[i].lo), i % 2 ? '\n' : ' ');
     return t;
-}
-
-std::optional<u64> register_by_name(const CpuState& s, std::string_view name) {
-    for (unsigned i = 0; i < 16; ++i) {
-        if (name == kNames64[i]) return s.gpr[i];
-        if (i < 8 && name.size() == 3 && name[0] == 'e' && name.substr(1) == std::string_view{kNames64[i]}.substr(1)) return s.gpr[i] & 0xffffffff;
-    }
-    for (unsigned i = 0; i < kSegs; ++i)
-        if (name == kSegments[i]) return s.seg[i].selector;
-    if (name == "rip" || name == "eip" || name == "pc") return s.x.rip;
-    if (name == "eflags" || name == "rflags") return read_eflags(s);
-    if (name == "cr0") return s.cr0;
-    if (name == "cr2") return s.cr2;
-    if (name == "cr3") return s.cr3;
-    if (name == "cr4") return s.cr4;
-    return {};
 }
 }  // namespace calque

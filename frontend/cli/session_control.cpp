@@ -1,4 +1,6 @@
 // What QMP clients may do with a session.
+#include "cpu/inspect.h"
+#include "cpu/registers.h"
 #include "frontend/cli/session.h"
 #include "machine/debug.h"
 
@@ -54,10 +56,13 @@ void Session::system_powerdown() {
     control_->powerdown();
 }
 
-bool Session::read_physical(u64 address, std::span<u8> out) { return calque::read_physical(*machine_, address, out); }
-bool Session::read_virtual(u64 address, std::span<u8> out) { return read_linear_quietly(*machine_, address, out); }
+bool Session::read_physical(u64 address, std::span<u8> out) { return calque::read_physical(machine_->cpu(), address, out); }
+bool Session::read_virtual(u64 address, std::span<u8> out) { return read_linear_quietly(machine_->cpu(), address, out); }
 std::string Session::registers() const { return register_text(machine_->cpu().state()); }
-std::optional<u64> Session::register_value(std::string_view name) const { return register_by_name(machine_->cpu().state(), name); }
+std::optional<u64> Session::register_value(std::string_view name) const {
+    const Register* r = find_register(name);
+    return r && r->bits <= 64 ? std::optional{read_register(machine_->cpu(), *r).word[0]} : std::nullopt;
+}
 
 bool Session::has_drive(const std::string& device) const {
     if (const auto n = cdrom_number(device)) return machine_->board().cdrom(*n) != nullptr;

@@ -143,6 +143,17 @@ TEST_CASE("lift: an instruction that does not fit the page is left to lift_one")
     CHECK(jit::verify(b) == "");
 }
 
+TEST_CASE("disassemble: text and length, in the code size of the mode") {
+    const u8 adc[] = {0x15, 0x30, 0, 0, 0, 0x90};
+    CHECK(disassemble(adc, sizeof adc, 0x1000, kLong, kAll).text == "adc eax, 0x30");
+    CHECK(disassemble(adc, sizeof adc, 0x1000, kLong, kAll).length == 5);
+    CHECK(disassemble(adc, sizeof adc, 0x1000, kReal, kAll).text == "adc ax, 0x30");
+    const u8 jump[] = {0xeb, 0xfe}, bad[] = {0x0f, 0xff};
+    CHECK(disassemble(jump, 2, 0x1000, kLong, kAll).text == "jmp 0x0000000000001000");
+    CHECK(disassemble(bad, 1, 0, kLong, kAll).text == "(bad)");
+    CHECK(disassemble(bad, 1, 0, kLong, kAll).length == 1);
+}
+
 TEST_CASE("lift: every opcode in every mode gives IR that keeps the rules") {
     const jit::Mode modes[] = {kReal, kProtected32, kLong, {mode::Protected | mode::Vm86 | mode::ViewUser, 0x12340}, {mode::Protected | mode::Code32, 0}};
     for (const auto& m : modes)

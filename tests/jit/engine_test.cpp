@@ -137,6 +137,23 @@ TEST_CASE("self-modifying code: another block; the same bytes discard nothing") 
     }
 }
 
+TEST_CASE("blocks that fit leave nothing to exact steps") {
+    for (auto o : engines()) {
+        o.fit_blocks = true;
+        ToyGuest g{o};
+        g.put(0x100, {1, 0, 1, 1, 0, 1, 1, 0, 1, 1, 0, 1, 3, -14});
+        g.s.x.rip = 0x100;
+        for (u64 n = 1; n <= 3; ++n) {
+            CHECK(g.run(1) == Stop::budget);
+            CHECK(g.s.r[0] == n);
+            CHECK(g.s.x.icount() == n);
+        }
+        CHECK(g.run(2) == Stop::budget);
+        CHECK(g.s.x.rip == 0x100);
+        CHECK(g.engine->stats().steps == 0);
+    }
+}
+
 TEST_CASE("data beside code is stored without discarding, and a page without code is released") {
     ToyGuest g{{.jit = false}};
     g.put(0x100, {2, 3, 1, 3, 1, 3, -7});

@@ -5,7 +5,7 @@
 
 #include <fstream>
 
-#include "machine/debug.h"
+#include "cpu/inspect.h"
 
 using namespace calque;
 
@@ -57,7 +57,7 @@ struct Rig {
     }
     u32 ram(u64 address) {
         u8 b[4];
-        REQUIRE(read_physical(*machine, address, b));
+        REQUIRE(read_physical(machine->cpu(), address, b));
         return b[0] | b[1] << 8 | b[2] << 16 | u32{b[3]} << 24;
     }
 };

@@ -6,8 +6,10 @@
 #include <cstdio>
 #include <sstream>
 
+#include "cpu/inspect.h"
 #include "frontend/cli/options.h"
 #include "machine/debug.h"
+#include "machine/machine.h"
 #include "machine/state_hash.h"
 #include "support/state_io.h"
 
@@ -63,7 +65,7 @@ void show_code(Machine& m) {
     u8 bytes[32];
     const auto& s = m.cpu().state();
     const u64 at = s.code64() ? s.x.rip : s.seg[CS].base + s.x.rip;
-    if (!read_linear_quietly(m, at, bytes)) return;
+    if (!read_linear_quietly(m.cpu(), at, bytes)) return;
     std::printf("next instruction at %#" PRIx64 ":", s.x.rip);
     for (const u8 b : bytes) std::printf(" %02x", b);
     std::printf("\n");
