@@ -69,20 +69,26 @@ enum HelperFlags : u8 {
     HelperMayFault = 1,  // look at ExecContext::fault afterwards
     HelperSeesTime = 2,  // needs unretired and block
 };
+/// State slots, one bit each.
+using SlotSet = u128;
+constexpr SlotSet kAllSlots = ~SlotSet{0};
+constexpr SlotSet slot_bit(u8 slot) { return SlotSet{1} << slot; }
+/// `count` slots from `first` on.
+constexpr SlotSet slot_range(u8 first, unsigned count) { return ((SlotSet{1} << count) - 1) << first; }
+constexpr unsigned kMaxSlots = 128;
+
 struct HelperInfo {
     const char* name;
     HelperFn fn;
-    u64 reads, writes;  // slots, one bit each; a slot that may fault need not list everything: see below
+    SlotSet reads, writes;
     u8 flags;
     // A helper that may fault sees and leaves the state exactly as the IR has it at that point (all earlier sets done),
     // but it must not change, when it faults, a slot that it does not list.
 };
-constexpr u64 kAllSlots = ~u64{0};
-constexpr u64 slot_bit(u8 slot) { return u64{1} << slot; }
 
 /// Everything the executors know of the guest.
 struct Layout {
-    const SlotInfo* slots;    // at most 64. The first `pinned` are I64 and the best candidates for host registers, hottest first
+    const SlotInfo* slots;    // at most kMaxSlots. The first `pinned` are I64 and the best candidates for host registers, hottest first
     u8 slot_count, pinned;
     u8 fp_control;            // slot (I32) with the control word of floating-point vector ops, in MXCSR's layout
     u32 tlb_offset;           // of the Tlb, from the state pointer

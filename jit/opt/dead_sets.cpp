@@ -4,7 +4,7 @@
 namespace calque::jit {
 
 void dead_sets(Block& b, const Layout& layout) {
-    u64 live = kAllSlots;  // slots that somebody may look at before they are set again
+    SlotSet live = kAllSlots;  // slots that somebody may look at before they are set again
     for (size_t n = b.code.size() - 1; n > 0; --n) {
         Inst& i = b.code[n];
         const u16 effects = info(i.op).effects;

@@ -5,9 +5,10 @@ namespace calque::jit {
 
 void forward_state(Block& b, const Layout& layout) {
     Aliases aliases{b};
-    Ref known[64]{};  // the value that each slot holds
-    const auto forget = [&](u64 slots) {
-        for (; slots; slots &= slots - 1) known[__builtin_ctzll(slots)] = 0;
+    Ref known[kMaxSlots]{};  // the value that each slot holds
+    const auto forget = [&](SlotSet slots) {
+        for (unsigned half = 0; half < kMaxSlots; half += 64)
+            for (u64 s = static_cast<u64>(slots >> half); s; s &= s - 1) known[half + static_cast<unsigned>(__builtin_ctzll(s))] = 0;
     };
     for (size_t n = 1; n < b.code.size(); ++n) {
         Inst& i = b.code[n];

@@ -22,19 +22,19 @@ void X64::call_host(const void* fn) {
     as.call(x86::rax);
 }
 
-void X64::spill_pinned(u64 slots) {
+void X64::spill_pinned(SlotSet slots) {
     for (u8 s = 0; s < pinned_; ++s) {
         if (slots >> s & 1) as.mov(slot_mem(s, 8), r64(kPinnedRegs[s]));
     }
 }
-void X64::load_pinned(u64 slots) {
+void X64::load_pinned(SlotSet slots) {
     for (u8 s = 0; s < pinned_; ++s) {
         if (slots >> s & 1) as.mov(r64(kPinnedRegs[s]), slot_mem(s, 8));
     }
 }
 
-static u64 caller_saved_slots(unsigned pinned) {
-    u64 slots = 0;
+static SlotSet caller_saved_slots(unsigned pinned) {
+    SlotSet slots = 0;
     for (u8 s = 0; s < pinned; ++s) {
         if (kCallerSaved >> kPinnedRegs[s] & 1) slots |= slot_bit(s);
     }
@@ -99,7 +99,7 @@ void X64::call_helper(const HelperInfo& h, const Ref* args, unsigned count, Ref 
     clobber();
     const bool faults = h.flags & HelperMayFault;
     const bool leaves = code_[now_ + 1].op == Op::leave;
-    const u64 saved = caller_saved_slots(pinned_);
+    const SlotSet saved = caller_saved_slots(pinned_);
     for (u8 s = 0; s < layout.slot_count; ++s) {
         if (!(h.writes >> s & 1)) continue;
         if (s < pinned_) before_set(s, 0);
@@ -187,7 +187,7 @@ void X64::call_helper_if(const HelperInfo& h, Ref cond, const Ref* args) {
 void X64::cold_call_if(Cold& c) {
     const HelperInfo& h = *c.helper;
     const bool faults = h.flags & HelperMayFault;
-    const u64 saved = caller_saved_slots(pinned_);
+    const SlotSet saved = caller_saved_slots(pinned_);
     static constexpr Reg kArgs[3] = {rsi, rdx, rcx};
     const auto keep = [](unsigned n) { return x86::ptr(x86::rsp, kSaveAt + 88 + 8 * static_cast<i32>(n), 8); };
     // Temporaries into the frame, in the order of their numbers; then arguments are taken from wherever they were.

@@ -189,8 +189,8 @@ public:
     void call_host(const void* fn);
     void leave();
     void clear_progress();
-    void spill_pinned(u64 slots);
-    void load_pinned(u64 slots);
+    void spill_pinned(SlotSet slots);
+    void load_pinned(SlotSet slots);
     void fp_begin();                // before a floating-point op: host MXCSR is the guest's
     void fp_end();                  // before C++ that may look at the control slot, or the slot itself: host MXCSR is the host's
     // -- vectors
