@@ -1,4 +1,4 @@
-// Control and debug registers, descriptor-base and TLB instructions, XCR0, MONITOR (SDM vol. 2; vol. 3A, chapter "System Architecture
+// Control and debug registers, descriptor-base and TLB instructions, MONITOR (SDM vol. 2; vol. 3A, chapter "System Architecture
 // Overview").
 #include "cpu/apic.h"
 #include "cpu/helpers.h"
@@ -210,23 +210,6 @@ u64 helper_write_base(CpuState& s, u64 n, u64 v, u64) {
     s.seg[seg].base = v;
     update_segment(s, seg);
     return 0;
-}
-
-u64 helper_xgetbv(CpuState& s, u64, u64, u64 next) {
-    if (!(s.cr4 & cr4::OSXSAVE)) return raise(s, vec::UD), 0;
-    if (static_cast<u32>(s.gpr[RCX])) return gp(s);
-    s.gpr[RAX] = s.xcr0 & 0xffffffff, s.gpr[RDX] = s.xcr0 >> 32;
-    s.x.rip = next;
-    return 0;
-}
-
-u64 helper_xsetbv(CpuState& s, u64, u64, u64 next) {
-    if (!(s.cr4 & cr4::OSXSAVE)) return raise(s, vec::UD), 0;
-    if (!privileged(s)) return 0;
-    const u64 v = (s.gpr[RDX] & 0xffffffff) << 32 | (s.gpr[RAX] & 0xffffffff);
-    if (static_cast<u32>(s.gpr[RCX]) || !(v & 1) || (v & ~xcr0_supported(s.cpu->features()))) return gp(s);
-    s.xcr0 = v;
-    return finish(s, next);
 }
 
 // MONITOR and MWAIT: the monitored line is never written while this processor sleeps (there is one), so MWAIT sleeps like HLT, and an

@@ -6,11 +6,11 @@ namespace calque {
 
 /// What an instruction set extension is called in CPUID and in --cpu.
 enum class Isa : u8 { base, cmov, cx8, fpu, mmx, fxsr, sse, sse2, sse3, ssse3, cx16, clflush, clflushopt, sep, syscall, long_mode, tsc, rdtscp,
-                      msr, xsave, xsaveopt, fsgsbase, smap, invpcid, movbe, popcnt, lzcnt, bmi1, bmi2, monitor, lahf64, rdrand, rdseed, adx, prefetchw, rdpid,
+                      msr, xsave, xsaveopt, fsgsbase, smap, invpcid, movbe, popcnt, lzcnt, bmi1, bmi2, monitor, lahf64, rdrand, rdseed, adx, prefetchw, rdpid, xsavec, xsaves,
                       // features without instructions
-                      vme, de, pse, pae, mce, apic, mtrr, pge, mca, pat, pse36, nx, page1g, pcid, smep, umip, x2apic, tsc_deadline, invtsc, arat, tsc_adjust, erms,
+                      vme, de, pse, pae, mce, apic, mtrr, pge, mca, pat, pse36, nx, page1g, pcid, smep, umip, x2apic, tsc_deadline, invtsc, arat, tsc_adjust, erms, xgetbv1,
                       // what no rule provides yet; models that need it are refused
-                      sse4_1, sse4_2, aes, pclmulqdq, sha, avx, avx2, fma, f16c, gfni, vaes, vpclmulqdq, xsavec, xsaves,
+                      sse4_1, sse4_2, aes, pclmulqdq, sha, avx, avx2, fma, f16c, gfni, vaes, vpclmulqdq,
                       count };
 
 /// A set of features.

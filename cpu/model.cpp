@@ -7,6 +7,7 @@
 #include "cpu/cpu.h"
 #include "cpu/helpers.h"
 #include "cpu/mmu.h"
+#include "cpu/xsave.h"
 
 namespace calque {
 namespace {
@@ -37,7 +38,7 @@ constexpr Feature kFeatures[] = {
     {"syscall", Isa::syscall, ExtEdx, 11}, {"nx", Isa::nx, ExtEdx, 20}, {"page1g", Isa::page1g, ExtEdx, 26}, {"rdtscp", Isa::rdtscp, ExtEdx, 27},
     {"lm", Isa::long_mode, ExtEdx, 29},
     {"lahf64", Isa::lahf64, ExtEcx, 0}, {"lzcnt", Isa::lzcnt, ExtEcx, 5}, {"prefetchw", Isa::prefetchw, ExtEcx, 8},
-    {"invtsc", Isa::invtsc, PowerEdx, 8}, {"arat", Isa::arat, ThermalEax, 2}, {"xsaveopt", Isa::xsaveopt, XsaveEax, 0}, {"xsavec", Isa::xsavec, XsaveEax, 1}, {"xsaves", Isa::xsaves, XsaveEax, 3},
+    {"invtsc", Isa::invtsc, PowerEdx, 8}, {"arat", Isa::arat, ThermalEax, 2}, {"xsaveopt", Isa::xsaveopt, XsaveEax, 0}, {"xsavec", Isa::xsavec, XsaveEax, 1}, {"xgetbv1", Isa::xgetbv1, XsaveEax, 2}, {"xsaves", Isa::xsaves, XsaveEax, 3},
 };
 
 template <class... F>
@@ -45,7 +46,7 @@ constexpr IsaSet set(F... f) { return IsaSet::of(f...); }
 
 /// Not offered: no rule lifts these.
 constexpr IsaSet Missing = set(Isa::sse4_1, Isa::sse4_2, Isa::aes, Isa::pclmulqdq, Isa::sha, Isa::avx, Isa::avx2, Isa::fma, Isa::f16c,
-                               Isa::gfni, Isa::vaes, Isa::vpclmulqdq, Isa::xsavec, Isa::xsaves);
+                               Isa::gfni, Isa::vaes, Isa::vpclmulqdq);
 
 constexpr IsaSet Base486 = set(Isa::base, Isa::fpu);
 constexpr IsaSet BasePentium = Base486 | set(Isa::vme, Isa::de, Isa::pse, Isa::tsc, Isa::msr, Isa::mce, Isa::cx8, Isa::mmx);
@@ -61,7 +62,7 @@ constexpr IsaSet Default = BaseV1 | set(Isa::sse3, Isa::cx16, Isa::lahf64, Isa::
                                      Isa::tsc_adjust, Isa::xsave, Isa::xsaveopt, Isa::rdrand, Isa::fsgsbase, Isa::smep, Isa::invpcid, Isa::rdseed,
                                      Isa::adx, Isa::smap, Isa::clflushopt, Isa::umip, Isa::rdpid, Isa::page1g, Isa::rdtscp, Isa::prefetchw,
                                      Isa::lzcnt, Isa::arat);
-constexpr IsaSet Max = Default | set(Isa::ssse3, Isa::monitor, Isa::erms, Isa::bmi1, Isa::bmi2);
+constexpr IsaSet Max = Default | set(Isa::ssse3, Isa::monitor, Isa::erms, Isa::bmi1, Isa::bmi2, Isa::xsavec, Isa::xgetbv1, Isa::xsaves);
 
 struct ModelRow {
     const char *name, *about, *brand;
@@ -132,7 +133,9 @@ CpuidLeaf leaf_d(const CpuState& s, const CpuModel& m, u32 sub) {
     if (!m.has(Isa::xsave)) return {};
     const u64 all = xcr0_supported(m.features);
     if (sub == 0) return {static_cast<u32>(all), xsave_size(s.xcr0), xsave_size(all), static_cast<u32>(all >> 32)};
-    return sub == 1 ? CpuidLeaf{word(m, XsaveEax), 0, 0, 0} : CpuidLeaf{};
+    const bool compacts = m.has(Isa::xsavec) || m.has(Isa::xsaves);
+    if (sub == 1) return {word(m, XsaveEax), compacts ? xsave_size(s.xcr0 | s.xss) : 0, 0, 0};
+    return sub == 2 && (all & xsave::Avx) ? CpuidLeaf{xsave::kAvxSize, xsave::kAvxOffset, 0, 0} : CpuidLeaf{};
 }
 
 CpuidLeaf extended(const CpuModel& m, u32 leaf) {
@@ -205,7 +208,8 @@ static Result<void> check_features(const CpuModel& m) {
         {Isa::x2apic, Isa::apic, "x2apic needs apic"},      {Isa::tsc_deadline, Isa::apic, "tsc-deadline needs apic"},
         {Isa::pcid, Isa::long_mode, "pcid needs lm"},       {Isa::apic, Isa::msr, "apic needs msr"},
         {Isa::xsave, Isa::fxsr, "xsave needs fxsr"},        {Isa::mmx, Isa::fpu, "mmx needs fpu"},
-        {Isa::xsaveopt, Isa::xsave, "xsaveopt needs xsave"}, {Isa::tsc_adjust, Isa::tsc, "tsc-adjust needs tsc"},
+        {Isa::xsaveopt, Isa::xsave, "xsaveopt needs xsave"}, {Isa::xsavec, Isa::xsave, "xsavec needs xsave"},
+        {Isa::xgetbv1, Isa::xsave, "xgetbv1 needs xsave"},  {Isa::xsaves, Isa::xsave, "xsaves needs xsave"}, {Isa::tsc_adjust, Isa::tsc, "tsc-adjust needs tsc"},
     };
     for (const auto& n : kNeeds)
         if (m.has(n.is) && !m.has(n.needs)) return Error{std::string{"the CPU features do not fit together: "} + n.words};
@@ -231,12 +235,6 @@ std::vector<std::pair<std::string, std::string>> cpu_models() {
     for (const auto& m : kModels) r.emplace_back(m.name, m.about);
     return r;
 }
-
-u64 xcr0_supported(const IsaSet& features) {
-    return features.has(Isa::xsave) ? 1 | (features.has(Isa::sse) ? 2 : 0) : 1;
-}
-
-u32 xsave_size(u64) { return 576; }   // the legacy region and the header; x87 and SSE state need no more
 
 CpuidLeaf cpuid(const CpuState& s, u32 leaf, u32 sub) {
     const CpuModel& m = s.cpu->model();

@@ -14,7 +14,7 @@ namespace msr {
 constexpr u32 P5McAddr = 0, P5McType = 1, Tsc = 0x10, PlatformId = 0x17, ApicBase = 0x1b, EblCrPowerOn = 0x2a, FeatureControl = 0x3a, TscAdjust = 0x3b,
               BiosUpdate = 0x79, BiosSign = 0x8b, PlatformInfo = 0xce, MtrrCap = 0xfe, SysenterCs = 0x174, SysenterEsp = 0x175,
               SysenterEip = 0x176, McgCap = 0x179, McgStatus = 0x17a, McgCtl = 0x17b, MiscEnable = 0x1a0, DebugCtl = 0x1d9, MtrrPhys = 0x200,
-              MtrrFix64K = 0x250, MtrrFix16K = 0x258, MtrrFix4K = 0x268, Pat = 0x277, MtrrDef = 0x2ff, TscDeadline = 0x6e0, X2Apic = 0x800,
+              MtrrFix64K = 0x250, MtrrFix16K = 0x258, MtrrFix4K = 0x268, Pat = 0x277, MtrrDef = 0x2ff, TscDeadline = 0x6e0, Xss = 0xda0, X2Apic = 0x800,
               Efer = 0xc0000080, Star = 0xc0000081, LStar = 0xc0000082, CStar = 0xc0000083, SfMask = 0xc0000084, FsBase = 0xc0000100,
               GsBase = 0xc0000101, KernelGsBase = 0xc0000102, TscAux = 0xc0000103;
 }
@@ -67,6 +67,7 @@ bool read(CpuState& s, u32 n, u64& v) {
     case msr::Pat: return v = s.pat, has(Isa::pat);
     case msr::MtrrDef: return v = s.mtrr_def, has(Isa::mtrr);
     case msr::TscDeadline: return v = s.cpu->apic().tsc_deadline(), has(Isa::tsc_deadline);
+    case msr::Xss: return v = s.xss, has(Isa::xsaves);
     case msr::Efer: return v = s.efer, has(Isa::long_mode) || has(Isa::nx) || has(Isa::syscall);
     case msr::Star: return v = s.star, has(Isa::syscall);
     case msr::LStar: return v = s.lstar, has(Isa::long_mode);
@@ -152,6 +153,7 @@ bool write(CpuState& s, u32 n, u64 v) {
     case msr::Pat: return all_types(v, true) && (s.pat = v, true);
     case msr::MtrrDef: return !(v & ~u64{0xcff}) && memory_type(v & 0xff, false) && (s.mtrr_def = v, true);
     case msr::TscDeadline: return s.cpu->sync_clock(), s.cpu->apic().set_tsc_deadline(v), true;
+    case msr::Xss: return v == 0 && s.cpu->has_feature(Isa::xsaves);   // no supervisor components
     case msr::Efer: return write_efer(s, v);
     case msr::Star: return s.star = v, true;
     case msr::LStar: return set_canonical(s.lstar, v);

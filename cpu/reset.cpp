@@ -43,7 +43,7 @@ void reset_msrs(CpuState& s) {
     s.misc_enable = 1;
     s.apic_base = s.cpu->has_feature(Isa::apic) ? 0xfee00900 : 0;   // without an APIC, INTR goes straight to the core
     s.smbase = 0x30000;
-    s.xcr0 = 1;
+    s.xcr0 = 1, s.xss = 0;
     s.tsc_adjust = 0;
 }
 
@@ -53,6 +53,7 @@ void reset_fpu(CpuState& s) {
     s.fpu.top_tags = 0xff00;   // all valid (zero)
     s.mxcsr = 0x1f80;
     for (auto& v : s.xmm) v = {0, 0};
+    for (auto& v : s.ymm_high) v = {0, 0};
 }
 
 void settle(CpuState& s) {
@@ -78,6 +79,8 @@ void clamp(CpuState& s) {
     if (!(s.cr4 & cr4::PAE) || !(s.cr0 & cr0::PG)) s.efer &= ~efer::LMA;
     s.fpu.top_tags &= 0xff07;
     s.mxcsr &= 0xffff;
+    s.xcr0 = (s.xcr0 & xcr0_supported(s.cpu->features())) | 1;
+    s.xss = 0;
     s.gdtr.limit &= 0xffff, s.idtr.limit &= 0xffff;
     if (!s.cpu->has_feature(Isa::apic)) s.apic_base = 0;
     if (!s.cpu->has_feature(Isa::x2apic) || !(s.apic_base & 0x800)) s.apic_base &= ~u64{0x400};
@@ -93,10 +96,11 @@ void serialise(StateIO& io, CpuState& s) {
     io(s.x.rip, s.gpr, s.flags, s.df, s.mxcsr);
     serialise(io, s.fpu);
     for (auto& v : s.xmm) io(v.lo, v.hi);
+    for (auto& v : s.ymm_high) io(v.lo, v.hi);
     io(s.eflags_system);
     for (Segment& g : s.seg) serialise(io, g);
     serialise(io, s.ldtr), serialise(io, s.tr);
-    io(s.gdtr.base, s.gdtr.limit, s.idtr.base, s.idtr.limit, s.cr0, s.cr2, s.cr3, s.cr4, s.dr, s.dr6, s.dr7, s.efer, s.xcr0);
+    io(s.gdtr.base, s.gdtr.limit, s.idtr.base, s.idtr.limit, s.cr0, s.cr2, s.cr3, s.cr4, s.dr, s.dr6, s.dr7, s.efer, s.xcr0, s.xss);
     io(s.cpl, s.shadow, s.halted, s.wake_masked, s.shut_down, s.smm, s.nmi_blocked, s.shadow_at, s.rf_at, s.pending_debug, s.pdpte, s.monitor_line, s.random);
     io(s.star, s.lstar, s.cstar, s.sfmask, s.kernel_gs_base, s.tsc_aux, s.tsc_offset, s.tsc_adjust, s.tsc_deadline);
     io(s.sysenter_cs, s.sysenter_esp, s.sysenter_eip, s.pat, s.mtrr_def, s.mtrr_phys, s.mtrr_fixed, s.apic_base, s.misc_enable, s.smbase);
@@ -123,7 +127,7 @@ void Cpu::init() {
 }
 
 void Cpu::save_state(StateIO& io) {
-    io.version(1);
+    io.version(2);
     u64 count = icount();
     io(count);
     if (!io.loading()) forget_past(s_, count);

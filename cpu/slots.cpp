@@ -30,6 +30,8 @@ constexpr const char* kWriteNames[] = {"es.write_end", "cs.write_end", "ss.write
 constexpr const char* kMmxNames[] = {"mm0", "mm1", "mm2", "mm3", "mm4", "mm5", "mm6", "mm7"};
 constexpr const char* kXmmNames[] = {"xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7",
                                      "xmm8", "xmm9", "xmm10", "xmm11", "xmm12", "xmm13", "xmm14", "xmm15"};
+constexpr const char* kYmmNames[] = {"ymm0.high", "ymm1.high", "ymm2.high", "ymm3.high", "ymm4.high", "ymm5.high", "ymm6.high", "ymm7.high",
+                                     "ymm8.high", "ymm9.high", "ymm10.high", "ymm11.high", "ymm12.high", "ymm13.high", "ymm14.high", "ymm15.high"};
 
 #pragma GCC diagnostic ignored "-Winvalid-offsetof"
 constexpr u32 at(size_t start, size_t size, unsigned i) { return static_cast<u32>(start + size * i); }
@@ -48,7 +50,10 @@ std::array<jit::SlotInfo, slot::count> make_slots() {
     t[slot::mmx_touch] = {"x87.top_tags", offsetof(CpuState, fpu) + offsetof(FpuState, top_tags), Type::I32};
     for (unsigned i = 0; i < 8; ++i)
         t[slot::mmx + i] = {kMmxNames[i], at(offsetof(CpuState, fpu) + offsetof(FpuState, reg), sizeof(FpuState::Reg), i), Type::I64};
-    for (unsigned i = 0; i < 16; ++i) t[slot::xmm + i] = {kXmmNames[i], at(offsetof(CpuState, xmm), 16, i), Type::V128};
+    for (unsigned i = 0; i < 16; ++i) {
+        t[slot::xmm + i] = {kXmmNames[i], at(offsetof(CpuState, xmm), 16, i), Type::V128};
+        t[slot::ymm_high + i] = {kYmmNames[i], at(offsetof(CpuState, ymm_high), 16, i), Type::V128};
+    }
     t[slot::code_end] = {"cs.end", offsetof(CpuState, code_end), Type::I64};
     t[slot::fpu_ip] = {"x87.ip", offsetof(CpuState, fpu) + offsetof(FpuState, ip), Type::I64};
     return t;

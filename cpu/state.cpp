@@ -1,6 +1,8 @@
 // Views of the architectural state: EFLAGS, the translation mode, and the copies of segments that IR reads.
 #include "cpu/state.h"
 
+#include "cpu/xsave.h"
+
 namespace calque {
 
 u32 read_eflags(const CpuState& s) {
@@ -35,6 +37,8 @@ u32 fpu_bits(const CpuState& s) {
     if (s.cr0 & cr0::TS) m |= mode::SseNm;
     if ((~s.mxcsr >> 7 & 0x3f) != 0) m |= mode::SseUnmasked;
     if (s.cr0 & cr0::EM) m |= mode::MmxEm;
+    constexpr u64 Needed = xsave::Sse | xsave::Avx;
+    if (!(s.cr4 & cr4::OSXSAVE) || (s.xcr0 & Needed) != Needed) m |= mode::AvxUd;
     return m;
 }
 

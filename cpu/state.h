@@ -63,6 +63,7 @@ constexpr u32 SseNm = 1 << 14;        // CR0.TS
 constexpr u32 SseUnmasked = 1 << 15;  // MXCSR leaves an exception unmasked: floating-point vector ops go through helpers
 constexpr u32 AlignCheck = 1 << 16;   // CR0.AM, EFLAGS.AC, CPL 3
 constexpr u32 MmxEm = 1 << 17;        // CR0.EM: MMX gives #UD
+constexpr u32 AvxUd = 1 << 18;        // no CR4.OSXSAVE, or XCR0 without SSE or AVX state: AVX gives #UD
 }  // namespace mode
 
 /// State slots, the registers that IR names. The table is in slots.cpp.
@@ -79,7 +80,8 @@ constexpr u8 mmx = 38;          // 8, I64: the significands of the x87 registers
 constexpr u8 xmm = 46;          // 16, V128
 constexpr u8 code_end = 62;     // I64: offsets of code bytes are below it (CS limit + 1)
 constexpr u8 fpu_ip = 63;       // I64: where the last x87 instruction was (FpuState::ip)
-constexpr u8 count = 64;
+constexpr u8 ymm_high = 64;     // 16, V128: bits 128 to 255 of the YMM registers
+constexpr u8 count = 80;
 }  // namespace slot
 
 /// x87 state. Registers are physical (R0..R7); ST(i) is reg[(top + i) & 7].
@@ -131,6 +133,7 @@ struct CpuState {
     u32 mxcsr = 0x1f80;
     FpuState fpu;
     jit::V128 xmm[16]{};
+    jit::V128 ymm_high[16]{};
 
     // ---- what only helpers touch
     u32 eflags_system = 2;     // EFLAGS without the arithmetic flags and DF; bit 1 set
@@ -138,7 +141,7 @@ struct CpuState {
     struct Table { u64 base = 0; u32 limit = 0xffff; } gdtr, idtr;
     u64 cr0 = 0x60000010, cr2 = 0, cr3 = 0, cr4 = 0;
     u64 dr[4]{}, dr6 = 0xffff0ff0, dr7 = 0x400;
-    u64 efer = 0, xcr0 = 1;
+    u64 efer = 0, xcr0 = 1, xss = 0;
     u8 cpl = 0;
     u8 shadow = 0;             // Shadow bits: interrupts held off until one more instruction has retired
     bool halted = false;       // HLT or MWAIT

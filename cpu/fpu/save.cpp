@@ -1,6 +1,7 @@
-// What stores and loads the x87's and SSE's state in memory: FNSTENV, FNSAVE, FBSTP, FXSAVE, XSAVE and their inverses.
+// What stores and loads the x87's and SSE's state in memory: FNSTENV, FNSAVE, FBSTP, FXSAVE and their inverses.
 #include <cstring>
 
+#include "cpu/fpu/save.h"
 #include "cpu/fpu/x87.h"
 #include "cpu/helpers.h"
 #include "cpu/memory.h"
@@ -10,19 +11,6 @@ namespace calque {
 using namespace fp;
 
 namespace {
-
-/// Little-endian fields of a memory image.
-struct Image {
-    u8* at;
-    void put(unsigned offset, u64 v, unsigned size) const {
-        for (unsigned i = 0; i < size; ++i) at[offset + i] = static_cast<u8>(v >> (8 * i));
-    }
-    u64 get(unsigned offset, unsigned size) const {
-        u64 v = 0;
-        for (unsigned i = 0; i < size; ++i) v |= u64{at[offset + i]} << (8 * i);
-        return v;
-    }
-};
 
 bool real_format(const CpuState& s) { return !s.protected_mode() || s.vm86(); }
 
@@ -163,16 +151,8 @@ u64 helper_fpu_memory(CpuState& s, u64 a, u64 b, u64 c) {
     return 0;
 }
 
-// ---- FXSAVE and XSAVE: SDM vol. 1, "FXSAVE and FXRSTOR Instructions", "Managing State Using the XSAVE Feature Set"
+// ---- FXSAVE: SDM vol. 1, "FXSAVE and FXRSTOR Instructions"
 
-namespace {
-
-constexpr unsigned kLegacy = 512, kXmmArea = 160, kHeader = 512;
-constexpr u32 kMxcsrMask = 0xffff;
-
-unsigned xmm_count(const CpuState& s) { return s.code64() ? 16 : 8; }
-
-/// The x87's part of the legacy region: bytes 0..23 and the registers.
 void write_x87(const CpuState& s, bool rex_w, Image m) {
     const FpuState& f = s.fpu;
     m.put(0, f.cw, 2);
@@ -207,13 +187,14 @@ void read_x87(CpuState& s, bool rex_w, Image m) {
 }
 
 void write_xmm(const CpuState& s, Image m) {
-    for (unsigned i = 0; i < xmm_count(s); ++i) {
-        m.put(kXmmArea + 16 * i, s.xmm[i].lo, 8);
-        m.put(kXmmArea + 16 * i + 8, s.xmm[i].hi, 8);
-    }
+    for (unsigned i = 0; i < vector_registers(s); ++i) m.put(kXmmArea + 16 * i, s.xmm[i]);
 }
 void read_xmm(CpuState& s, Image m) {
-    for (unsigned i = 0; i < xmm_count(s); ++i) s.xmm[i] = {m.get(kXmmArea + 16 * i, 8), m.get(kXmmArea + 16 * i + 8, 8)};
+    for (unsigned i = 0; i < vector_registers(s); ++i) s.xmm[i] = m.vec(kXmmArea + 16 * i);
+}
+void write_mxcsr(const CpuState& s, Image m) {
+    m.put(24, s.mxcsr, 4);
+    m.put(28, kMxcsrMask, 4);
 }
 
 void set_mxcsr(CpuState& s, u32 v) {
@@ -221,85 +202,26 @@ void set_mxcsr(CpuState& s, u32 v) {
     compute_mode(s);
 }
 
-constexpr u64 kX87State = 1, kSseState = 2;
-
-/// The checks that come before the operand is touched. `alignment` 16 or 64.
-bool may_use_xsave(CpuState& s, u64 address) {
-    if (!(s.cr4 & cr4::OSXSAVE)) return raise(s, vec::UD), false;
-    if (s.cr0 & cr0::TS) return raise(s, vec::NM), false;
-    if (address & 63) return raise(s, vec::GP, 0), false;
-    return true;
-}
-u64 requested(const CpuState& s) { return (s.gpr[RDX] << 32 | (s.gpr[RAX] & 0xffffffff)) & s.xcr0; }
-}  // namespace
-
 u64 helper_fxsave(CpuState& s, u64 a, u64 b, u64) {
-    u8 buffer[kLegacy];
-    if (!read_linear(s, a, buffer, kLegacy) || !probe_linear(s, a, kLegacy, true)) return 0;
+    u8 buffer[kLegacyBytes];
+    if (!read_linear(s, a, buffer, kLegacyBytes) || !probe_linear(s, a, kLegacyBytes, true)) return 0;
     const Image m{buffer};
     write_x87(s, b & 1, m);
-    m.put(24, s.mxcsr, 4);
-    m.put(28, kMxcsrMask, 4);
+    write_mxcsr(s, m);
     write_xmm(s, m);
-    write_linear(s, a, buffer, kLegacy);
+    write_linear(s, a, buffer, kLegacyBytes);
     return 0;
 }
 
 u64 helper_fxrstor(CpuState& s, u64 a, u64 b, u64 c) {
-    u8 buffer[kLegacy];
-    if (!read_linear(s, a, buffer, kLegacy)) return 0;
+    u8 buffer[kLegacyBytes];
+    if (!read_linear(s, a, buffer, kLegacyBytes)) return 0;
     const Image m{buffer};
     const u32 mxcsr = static_cast<u32>(m.get(24, 4));
     if (mxcsr & ~kMxcsrMask) return raise(s, vec::GP, 0), 0;
     read_x87(s, b & 1, m);
     read_xmm(s, m);
     set_mxcsr(s, mxcsr);
-    s.x.rip = c;
-    return 0;
-}
-
-u64 helper_xsave(CpuState& s, u64 a, u64 b, u64) {
-    if (!may_use_xsave(s, a)) return 0;
-    // Both components always count as in use, which the manual allows; so XSAVEOPT writes what XSAVE does.
-    const u64 rfbm = requested(s);
-    u8 buffer[kHeader + 8];
-    if (!read_linear(s, a, buffer, sizeof buffer) || !probe_linear(s, a, sizeof buffer, true)) return 0;
-    const Image m{buffer};
-    if (rfbm & kX87State) write_x87(s, b & 1, m);
-    if (rfbm & kSseState) {
-        m.put(24, s.mxcsr, 4);
-        m.put(28, kMxcsrMask, 4);
-        write_xmm(s, m);
-    }
-    m.put(kHeader, m.get(kHeader, 8) | rfbm, 8);
-    write_linear(s, a, buffer, sizeof buffer);
-    return 0;
-}
-
-u64 helper_xrstor(CpuState& s, u64 a, u64 b, u64 c) {
-    if (!may_use_xsave(s, a)) return 0;
-    u8 buffer[kHeader + 64];
-    if (!read_linear(s, a, buffer, sizeof buffer)) return 0;
-    const Image m{buffer};
-    const u64 rfbm = requested(s), present = m.get(kHeader, 8);
-    // Without XSAVEC the compacted format does not exist: XCOMP_BV and what follows it are reserved.
-    if ((present & ~s.xcr0) || m.get(kHeader + 8, 8) || m.get(kHeader + 16, 8)) return raise(s, vec::GP, 0), 0;
-    const u32 mxcsr = static_cast<u32>(m.get(24, 4));
-    if ((rfbm & kSseState) && (mxcsr & ~kMxcsrMask)) return raise(s, vec::GP, 0), 0;
-    if (rfbm & kX87State) {
-        if (present & kX87State) {
-            read_x87(s, b & 1, m);
-        } else {
-            reset_fpu(s.fpu);
-            for (auto& r : s.fpu.reg) r = {};
-        }
-    }
-    if (rfbm & kSseState) {
-        if (present & kSseState) read_xmm(s, m);
-        else
-            for (unsigned i = 0; i < xmm_count(s); ++i) s.xmm[i] = {0, 0};
-        set_mxcsr(s, mxcsr);  // whatever XSTATE_BV says
-    }
     s.x.rip = c;
     return 0;
 }

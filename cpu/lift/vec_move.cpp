@@ -1,10 +1,12 @@
 // MMX and SSE moves, shuffles of single elements, and MXCSR.
 #include "cpu/lift/vector.h"
 #include "cpu/memory.h"
+#include "cpu/xsave.h"
 
 namespace calque {
 
 using namespace vector;
+using xsave::XsaveOp;
 
 namespace {
 
@@ -191,6 +193,33 @@ void lift_fxrstor(Lifter& l, const Insn& in) {
     if (l.has(mode::FpuTrap)) return l.raise(vec::NM);
     l.end_with(Helper::fxrstor, state_area(l, in, 512, false), rex_w(l, in));
 }
-void lift_xsave(Lifter& l, const Insn& in) { l.call(Helper::xsave, Type::None, state_area(l, in, 576, true), rex_w(l, in)); }
-void lift_xrstor(Lifter& l, const Insn& in) { l.end_with(Helper::xrstor, state_area(l, in, 576, false), rex_w(l, in)); }
+
+namespace {
+XsaveOp xsave_op(const Insn& in) {
+    XsaveOp op;
+    op.rex_w = in.op_size == 8;
+    op.seg = in.op[0].seg;
+    return op;
+}
+void save_state(Lifter& l, const Insn& in, const XsaveOp& op) { l.call(Helper::xsave, Type::None, state_area(l, in, 576, true), l.c64(op.pack())); }
+void restore_state(Lifter& l, const Insn& in, const XsaveOp& op) { l.end_with(Helper::xrstor, state_area(l, in, 576, false), l.c64(op.pack())); }
+}  // namespace
+
+void lift_xsave(Lifter& l, const Insn& in) { save_state(l, in, xsave_op(in)); }
+void lift_xsaveopt(Lifter& l, const Insn& in) {
+    XsaveOp op = xsave_op(in);
+    op.optimised = true;
+    save_state(l, in, op);
+}
+void lift_xsavec(Lifter& l, const Insn& in) {
+    XsaveOp op = xsave_op(in);
+    op.compacted = true;
+    op.supervisor = in.mn == Mn::XSAVES || in.mn == Mn::XSAVES64;
+    save_state(l, in, op);
+}
+void lift_xrstor(Lifter& l, const Insn& in) {
+    XsaveOp op = xsave_op(in);
+    op.supervisor = in.mn == Mn::XRSTORS || in.mn == Mn::XRSTORS64;
+    restore_state(l, in, op);
+}
 }  // namespace calque
