@@ -57,14 +57,17 @@ struct Engine::Impl {
     BlockRecord* lift_crossing(CodePage&, u64 linear, bool single);
     bool second_page_holds(const BlockRecord&, u64 linear);
     BlockRecord* block_at(u64 linear, bool single);
+    bool stops_at(u64 linear);
+    void set_temporary(u64 linear);
+    BlockRecord* keep(BlockRecord& r, u64 linear) { return r.stop = stops_at(linear), &r; }
 
     // ---- running
     Stop run();
-    bool step(Stop&);
+    bool step(Stop&, bool stops = false);
     bool interpret(BlockRecord&, Stop&);
     bool enter(BlockRecord&, Stop&);
     bool settle_fault(Stop&);
-    bool is_warm(BlockRecord& r) { return backend && r.page && r.kind != BlockRecord::single && static_cast<i32>(r.counter++) >= static_cast<i32>(warm); }
+    bool is_warm(BlockRecord& r) { return backend && r.page && r.kind != BlockRecord::single && !r.stop && static_cast<i32>(r.counter++) >= static_cast<i32>(warm); }
     bool translate(BlockRecord&);
 
     // ---- housekeeping
@@ -134,9 +137,9 @@ BlockRecord* Engine::Impl::lift(CodePage& page, u64 linear, bool single) {
     const u32 offset = linear & 4095;
     scratch = {};
     const unsigned most = single ? 1 : fit_blocks && x.budget < kBlockInsns ? static_cast<unsigned>(x.budget) : kBlockInsns;
-    guest.lift({x.rip, mode, page.host, offset, most, page.cuts.get()}, scratch);
+    guest.lift({x.rip, mode, page.host, offset, most, page.cuts.get(), guest.stops(linear & kPageMask)}, scratch);
     if (scratch.insn_count == 0) return lift_crossing(page, linear, single);
-    return &cache.add(page, scratch, single ? BlockRecord::single : BlockRecord::normal, offset, layout);
+    return keep(cache.add(page, scratch, single ? BlockRecord::single : BlockRecord::normal, offset, layout), linear);
 }
 
 // The instruction at RIP does not lie wholly in its page. Null when it cannot be fetched, or must not be kept: the temporary record
@@ -145,11 +148,22 @@ BlockRecord* Engine::Impl::lift_crossing(CodePage& page, u64 linear, bool single
     const u32 offset = linear & 4095;
     scratch = {};
     if (!guest.lift_alone(scratch)) return nullptr;
-    if (offset + scratch.byte_count <= 4096) return &cache.add(page, scratch, single ? BlockRecord::single : BlockRecord::normal, offset, layout);
+    if (offset + scratch.byte_count <= 4096)
+        return keep(cache.add(page, scratch, single ? BlockRecord::single : BlockRecord::normal, offset, layout), linear);
     CodePage* second = page_at((linear | 4095) + 1);
-    if (second) return &cache.add_crossing(page, scratch, offset, *second, layout);
-    cache.set_temporary(scratch, layout);
+    if (second) return keep(cache.add_crossing(page, scratch, offset, *second, layout), linear);
+    set_temporary(linear);
     return nullptr;
+}
+
+bool Engine::Impl::stops_at(u64 linear) {
+    const PageCuts* const stops = guest.stops(linear & kPageMask);
+    return stops && stops->test(linear & 4095);
+}
+
+void Engine::Impl::set_temporary(u64 linear) {
+    cache.set_temporary(scratch, layout);
+    keep(cache.record(0), linear);
 }
 
 bool Engine::Impl::second_page_holds(const BlockRecord& r, u64 linear) {
@@ -162,7 +176,7 @@ BlockRecord* Engine::Impl::block_at(u64 linear, bool single) {
     CodePage* page = page_at(linear);
     if (!page) {
         scratch = {};
-        if (guest.lift_alone(scratch)) cache.set_temporary(scratch, layout);
+        if (guest.lift_alone(scratch)) set_temporary(linear);
         return nullptr;
     }
     const u32 offset = linear & 4095;
@@ -206,9 +220,10 @@ Engine::Stop Engine::Impl::run() {
             if (x.fault != Fault::none) return Stop::fault;
             r = &cache.record(0);
         }
+        if (r->stop) [[unlikely]] return Stop::breakpoint;
         if (r->insn_count > x.budget) [[unlikely]] {  // the rest, exactly
             do {
-                if (!step(stop)) return stop;
+                if (!step(stop, true)) return stop;
             } while (x.budget > 0 && !x.attention);
             continue;
         }
@@ -218,7 +233,7 @@ Engine::Stop Engine::Impl::run() {
     }
 }
 
-bool Engine::Impl::step(Stop& stop) {
+bool Engine::Impl::step(Stop& stop, bool stops) {
     safe_point();
     refresh_mode();
     ++stats.steps;
@@ -227,6 +242,7 @@ bool Engine::Impl::step(Stop& stop) {
         if (x.fault != Fault::none) return stop = Stop::fault, false;
         r = &cache.record(0);
     }
+    if (stops && r->stop) [[unlikely]] return stop = Stop::breakpoint, false;
     return interpret(*r, stop);
 }
 
@@ -363,6 +379,11 @@ void Engine::forget_fetch(u64 linear) {
     if ((e.tag & kPageMask) == (linear & kPageMask)) e.tag = kNoTag;
 }
 void Engine::forget_fetch_all() { impl_->forget_fetch_all(); }
+
+void Engine::stop_changed(u64 linear) {
+    ASSERT(!impl_->running);
+    impl_->cache.discard_at(linear);
+}
 
 void Engine::flush() {
     if (!impl_->running) return impl_->clear();

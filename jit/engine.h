@@ -30,6 +30,7 @@ public:
         budget,     // budget is 0: an event is due at this instruction
         fault,      // ExecContext::fault is raise; RIP is the faulting instruction's and it has not been counted
         attention,  // a helper asked; the flag is cleared
+        breakpoint, // GuestCode::stops() names the instruction at RIP
     };
     /// `state` begins with its ExecContext. References are kept.
     Engine(void* state, const Layout&, GuestCode&, const EngineOptions&);
@@ -37,7 +38,7 @@ public:
 
     /// Runs from ExecContext::rip in ExecContext::mode. Never runs past the budget.
     Stop run();
-    /// Runs exactly one instruction (budget must be > 0). Returns budget when it retired without incident.
+    /// Runs exactly one instruction (budget must be > 0), whatever GuestCode::stops() says. Returns budget when it retired without incident.
     Stop step();
 
     /// A store is about to change [p, p + size) of a page with code to the bytes at `now`. Discards what it must.
@@ -50,6 +51,8 @@ public:
     /// The mapping of one linear page, or of all of them, may have changed.
     void forget_fetch(u64 linear);
     void forget_fetch_all();
+    /// GuestCode::stops() says something else of this address now. Not while running.
+    void stop_changed(u64 linear);
     /// Drops every translation.
     void flush();
 

@@ -15,6 +15,7 @@ struct LiftRequest {
     u32 offset;              // of the first instruction in it
     unsigned max_insns;      // >= 1
     const PageCuts* cuts;    // the block ends after an instruction that starts at a marked offset; may be null
+    const PageCuts* stops;   // the block ends before an instruction that starts at a marked offset, unless it is the first; may be null
 };
 
 class GuestCode {
@@ -30,5 +31,7 @@ public:
     virtual bool lift_alone(Block& out) = 0;
     /// The first translation has been made from this page: drop every write tag for it, so that stores come by the slow path.
     virtual void protect(const u8* page) = 0;
+    /// The offsets in the page of this linear address where run() stops (Engine::Stop::breakpoint); nullptr: nowhere.
+    virtual const PageCuts* stops(u64 /*linear*/) { return nullptr; }
 };
 }  // namespace calque::jit

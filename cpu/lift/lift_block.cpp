@@ -62,6 +62,7 @@ void lift_block(const jit::LiftRequest& r, const IsaSet& features, Block& out) {
     u64 rip = r.rip;
     Insn in;
     while (out.insn_count < r.max_insns && at < 4096 && out.code.size() < jit::kMaxInsts - 200) {
+        if (out.insn_count && r.stops && r.stops->test(at)) break;
         const Decode d = decode(r.page + at, std::min<size_t>(15, 4096 - at), rip, r.mode, features, in);
         if (d != Decode::ok) {
             if (out.insn_count == 0 && d != Decode::more) return begin(out, r.rip, r.mode), lift_fault(out, rip, d, r.mode);

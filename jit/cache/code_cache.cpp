@@ -220,6 +220,14 @@ void CodeCache::discard_cold() {
     collect();
 }
 
+void CodeCache::discard_at(u64 linear) {
+    const unsigned offset = linear & 4095;
+    std::vector<u32> found;
+    for (CodePage& p : pages_)
+        if (p.linear == (linear & ~u64{4095})) p.blocks.each_in(offset, offset + 1, [&](u32 number) { found.push_back(number); });
+    for (const u32 number : found) discard(records_[number]);
+}
+
 void CodeCache::discard_all() {
     std::vector<u32> all;
     for (CodePage& p : pages_) p.blocks.each([&](u32 number) { all.push_back(number); });

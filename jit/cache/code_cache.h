@@ -37,6 +37,8 @@ public:
     bool has_code(const u8* page) const;
     /// Discards all that touches [p, p + size), which may span pages.
     void discard_range(const u8* p, size_t size);
+    /// Discards what contains the byte at this linear address, wherever it is mapped.
+    void discard_at(u64 linear);
     /// A store of the bytes at `now` comes. `running`: the block that does it (or null), at instruction `insn`. False when what
     /// is left of that block would change.
     bool store(const u8* p, const void* now, size_t size, const BlockRecord* running, unsigned insn);

@@ -27,6 +27,7 @@ struct BlockRecord {
     const u32* second_entries = nullptr;  // crossing: its entries, when it was lifted
     Kind kind = normal;
     bool dead = false;             // discarded; perhaps still running
+    bool stop = false;             // run() stops before it; so it is never translated
     u32 number = 0;
     u32 counter = 0;
     u32 entry = 0, link_entry = 0; // 0: not translated

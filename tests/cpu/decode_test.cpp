@@ -105,7 +105,7 @@ TEST_CASE("lift: a block ends at a jump, at the page's end, at the limit asked f
     std::vector<u8> page(4096, 0x90);
     page[10] = 0xeb, page[11] = 0xf4;  // jmp 0
     jit::Block b;
-    jit::LiftRequest r{0x5000, kLong, page.data(), 0, 64, nullptr};
+    jit::LiftRequest r{0x5000, kLong, page.data(), 0, 64, nullptr, nullptr};
     lift_block(r, kAll, b);
     CHECK(b.insn_count == 11);
     CHECK(b.end_rip == 0x500c);
@@ -127,6 +127,13 @@ TEST_CASE("lift: a block ends at a jump, at the page's end, at the limit asked f
     r.cuts = &cuts, r.max_insns = 64;
     lift_block(r, kAll, b);
     CHECK(b.insn_count == 2);
+
+    jit::PageCuts stops;
+    stops.set(0x100), stops.set(0x104);
+    r.cuts = nullptr, r.stops = &stops;
+    lift_block(r, kAll, b);
+    CHECK(b.insn_count == 4);
+    CHECK(b.code.back().imm == 0x5104);
 }
 
 TEST_CASE("lift: an instruction that does not fit the page is left to lift_one") {

@@ -278,3 +278,39 @@ TEST_CASE("step retires exactly one") {
         CHECK(g.s.r[0] == 66);
     }
 }
+
+TEST_CASE("a stop is met from translated code, from a jump and in exact steps, and is passed by step()") {
+    for (const auto& o : engines()) {
+        ToyGuest g{o};
+        g.put(0x100, {1, 0, 1, 1, 1, 1, 1, 2, 1, 3, -11});  // three adds and a jump back
+        g.s.x.rip = 0x100;
+        CHECK(g.run(400) == Stop::budget);
+        CHECK(g.s.x.rip == 0x100);
+        g.stop_at(0x106, true);
+        for (u64 round = 1; round < 30; ++round) {
+            CHECK(g.run(1000) == Stop::breakpoint);
+            CHECK(g.s.x.rip == 0x106);
+            CHECK(g.s.r[0] == 100 + round);
+            CHECK(g.s.r[2] == 100 + round - 1);
+            CHECK(g.s.x.icount() == 400 + 4 * (round - 1) + 2);
+            CHECK(g.run(1) == Stop::breakpoint);   // again, until it is stepped over
+            g.s.x.deadline = g.s.x.icount() + 1, g.s.x.budget = 1;
+            CHECK(g.engine->step() == Stop::budget);
+            CHECK(g.s.x.rip == 0x109);
+        }
+        g.stop_at(0x106, false);
+        CHECK(g.run(1001) == Stop::budget);
+        CHECK(g.s.x.rip == 0x100);
+        // The end of the budget is near: instructions go one by one.
+        g.stop_at(0x106, true);
+        for (i64 budget = 3; budget < 12; ++budget) {
+            CHECK(g.run(budget) == Stop::breakpoint);
+            CHECK(g.s.x.rip == 0x106);
+            g.s.x.rip = 0x100;
+        }
+        g.s.x.rip = 0x106;
+        g.stop_at(0x106, false), g.stop_at(0x109, true);
+        CHECK(g.run(1) == Stop::budget);
+        CHECK(g.run(1) == Stop::breakpoint);
+    }
+}

@@ -72,6 +72,7 @@ public:
         u64 rip = q.rip;
         u32 at = q.offset;
         while (!b.ended() && out.insn_count < q.max_insns) {
+            if (out.insn_count && q.stops && q.stops->test(at)) break;
             const unsigned n = length(q.page[at]);
             if (at + n > 4096) break;
             lift_one(b, q.page + at, rip);
@@ -108,7 +109,14 @@ public:
                 if (e.write_tag != kNoTag && reinterpret_cast<const u8*>(e.write_tag + e.addend) == page) e.write_tag = kNoTag;
     }
 
+    const PageCuts* stops(u64 linear) override { return linear >> 12 == 0 ? &stop_here : nullptr; }
+    void stop_at(u64 linear, bool on) {
+        stop_here.set(linear, on);
+        engine->stop_changed(linear);
+    }
+
     ToyState s;
+    PageCuts stop_here;   // in page 0
     std::vector<u8> memory;
     u8* ram = nullptr;
     u64 map[16];
