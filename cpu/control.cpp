@@ -1,6 +1,7 @@
 // Control and debug registers, descriptor-base and TLB instructions, MONITOR (SDM vol. 2; vol. 3A, chapter "System Architecture
 // Overview").
 #include "cpu/apic.h"
+#include "cpu/debug.h"
 #include "cpu/helpers.h"
 #include "cpu/model.h"
 #include "cpu/system.h"
@@ -110,8 +111,11 @@ u64 helper_read_cr(CpuState& s, u64 n, u64, u64) {
     }
 }
 
+/// A debugger wants to look before control register `n` becomes `v`.
+static bool refused(CpuState& s, u64 n, u64 v) { return s.debug && s.debug->refuses({Debug::Event::control, n, v, 8, false, true}); }
+
 u64 helper_write_cr(CpuState& s, u64 n, u64 v, u64 next) {
-    if (!privileged(s)) return 0;
+    if (!privileged(s) || refused(s, n, v)) return 0;
     bool ok = true;
     switch (n) {
     case 0: ok = write_cr0(s, v); break;
@@ -135,11 +139,12 @@ u64 helper_smsw(CpuState& s, u64, u64, u64) {
 u64 helper_lmsw(CpuState& s, u64 v, u64, u64 next) {
     if (!privileged(s)) return 0;
     u64 now = (s.cr0 & ~u64{14}) | (v & 15);   // PE can be set but not cleared
+    if (refused(s, 0, now)) return 0;
     return write_cr0(s, now) ? finish(s, next) : 0;
 }
 
 u64 helper_clts(CpuState& s, u64, u64, u64 next) {
-    if (!privileged(s)) return 0;
+    if (!privileged(s) || refused(s, 0, s.cr0 & ~cr0::TS)) return 0;
     s.cr0 &= ~cr0::TS;
     return finish(s, next);
 }

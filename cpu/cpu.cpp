@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "cpu/apic.h"
+#include "cpu/debug.h"
 #include "cpu/decode.h"
 #include "cpu/lift/lift_block.h"
 #include "cpu/model.h"
@@ -53,6 +54,7 @@ struct Cpu::Impl final : jit::GuestCode, ApicBus {
     void lift(const jit::LiftRequest& r, jit::Block& out) override { lift_block(r, cpu->features_, out); }
     bool lift_alone(jit::Block& out) override;
     void protect(const u8* page) override { mmu.clear_write_tags(s, page); }
+    const jit::PageCuts* stops(u64 linear) override { return s.debug ? s.debug->stops(linear) : nullptr; }
 
     // ---- the run loop
     bool interrupt_ready() const;
@@ -63,6 +65,7 @@ struct Cpu::Impl final : jit::GuestCode, ApicBus {
     void step();
     void slice(u64 target);
     void handle_fault();
+    bool held();
     void deliver_fault();
     void refine_fault();
     bool fetch_bytes(u8* bytes, unsigned& count, unsigned want);
@@ -136,18 +139,22 @@ bool Cpu::Impl::take_event() {
         raise(s, vec::DB);
         s.exception.address = bits;
         s.exception.trap = true;
-        deliver_exception(s);
+        if (held()) s.pending_debug = bits;
+        else deliver_exception(s);
         return true;
     }
     if (nmi_pending && !s.nmi_blocked && !shadowed(s, ShadowMovSs | ShadowSti)) {
         nmi_pending = false;
         s.nmi_blocked = true;
+        if (s.debug) s.debug->interrupts(vec::NMI, s.x.rip);
         calque::deliver(s, {vec::NMI, false, 0, false, false, s.x.rip});
         return true;
     }
     if ((s.eflags_system & eflags::IF) && interrupt_ready() && !shadowed(s, ShadowSti | ShadowMovSs)) {
         cpu->sync_clock();
-        calque::deliver(s, {acknowledge(), false, 0, false, false, s.x.rip});
+        const u8 vector = acknowledge();
+        if (s.debug) s.debug->interrupts(vector, s.x.rip);
+        calque::deliver(s, {vector, false, 0, false, false, s.x.rip});
         return true;
     }
     if (s.halted && s.wake_masked && interrupt_ready()) return s.halted = false, true;
@@ -164,7 +171,7 @@ bool Cpu::Impl::code_breakpoint() {
     if (!hit) return false;
     raise(s, vec::DB);
     s.exception.address = hit;
-    deliver_fault();
+    if (!held()) deliver_fault();
     return true;
 }
 
@@ -181,9 +188,18 @@ bool Cpu::Impl::must_step() const {
 }
 
 void Cpu::Impl::handle_fault() {
+    if (s.debug && s.debug->take_refusal()) return void(s.x.fault = jit::Fault::none);   // no exception
     refine_fault();
+    if (held()) return;
     s.pending_debug = 0;   // the access will be made again
     deliver_fault();
+}
+
+/// A debugger wants to look before the exception is delivered: the instruction will raise it again.
+bool Cpu::Impl::held() {
+    if (!s.debug || !s.debug->holds(s.exception)) return false;
+    s.x.fault = jit::Fault::none;
+    return true;
 }
 
 void Cpu::Impl::deliver_fault() {
@@ -238,9 +254,11 @@ void Cpu::Impl::step() {
 }
 
 void Cpu::Impl::slice(u64 target) {
-    if (code_breakpoint()) return;
-    if (must_step()) return step();
+    const bool marked = s.debug && s.debug->at_breakpoint();
+    if ((marked && s.debug->breaks()) || code_breakpoint()) return;
+    if (marked || must_step()) return step();
     const u64 now = s.x.icount();
+    if (s.debug && s.debug->stepping() && !s.tracing.repeating) target = now + 1;
     s.x.deadline = target;
     s.x.budget = static_cast<i64>(target - now);
     if (cpu->engine_->run() == jit::Engine::Stop::fault) handle_fault();
@@ -268,7 +286,8 @@ Cpu::Stop Cpu::run_until(u64 target) {
     i.target = target;
     Stop stop;
     for (;;) {
-        while (!s_.tracing.stopped && i.take_event()) {}
+        if (s_.debug && s_.debug->ends_run()) { stop = Stop::debug; break; }
+        if (!s_.tracing.stopped && i.take_event()) continue;
         if (std::exchange(s_.tracing.stopped, false)) { stop = Stop::exception; break; }
         if (i.stop_requested.exchange(false, std::memory_order_relaxed)) { stop = Stop::attention; break; }
         if (s_.shut_down) { stop = Stop::shut_down; break; }

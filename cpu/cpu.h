@@ -34,7 +34,7 @@ public:
     Cpu(const Cpu&) = delete;
 
     // ---- running
-    enum class Stop { deadline, halted, shut_down, attention, exception };
+    enum class Stop { deadline, halted, shut_down, attention, exception, debug };
     /// Runs until `icount` instructions have retired in all, or the processor halts (waiting for an interrupt) or shuts down, or
     /// somebody asked by request_stop(). Delivers interrupts at their exact instruction. On return the clock shows the time of the
     /// last retired instruction; timers due by then have not been fired (Clock::advance_to does).

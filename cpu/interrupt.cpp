@@ -2,6 +2,7 @@
 // Emulation").
 #include <utility>
 
+#include "cpu/debug.h"
 #include "cpu/helpers.h"
 #include "cpu/system.h"
 #include "support/log.h"
@@ -290,6 +291,7 @@ void deliver_exception(CpuState& s) {
     }
     ++s.tracing.exceptions;
     s.tracing.last = x;
+    if (s.debug) s.debug->delivers(x, s.x.rip);
     if (!stops(s, x)) deliver(s, e);
 }
 
@@ -297,17 +299,20 @@ u64 helper_interrupt(CpuState& s, u64 v, u64 kind, u64 next) {
     const u8 vector = static_cast<u8>(v);
     enum { IntN, Int3, Into, Int1 };
     if (kind == Into && !(s.flags & jit::fl::OF)) return finish(s, next);
+    if (s.debug && s.debug->refuses({kind == IntN ? Debug::Event::software : Debug::Event::exception, vector, 0, 0, true, true})) return 0;
     if (s.vm86() && kind == IntN) {
         bool own = false;
         if ((s.cr4 & cr4::VME) && !redirected(s, vector, own)) return 0;
         if (own) {
             if (stops(s, {vector})) return finish(s, next);
+            if (s.debug) s.debug->delivers(vector, Debug::Delivery::Kind::software, next);
             s.step_trap_off = interrupt_own(s, vector, next);
             return 0;
         }
         if ((s.eflags_system & eflags::IOPL) != eflags::IOPL) return raise(s, vec::GP, 0), 0;
     }
     if (stops(s, {vector})) return finish(s, next);
+    if (s.debug) s.debug->delivers(vector, Debug::Delivery::Kind::software, next);
     s.external_event = kind == Int1;
     const Outcome r = enter_interrupt(s, {vector, false, 0, kind != Int1, false, next});
     s.external_event = false;

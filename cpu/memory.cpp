@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "cpu/cpu.h"
+#include "cpu/debug.h"
 #include "cpu/mmu.h"
 
 namespace calque {
@@ -117,9 +118,9 @@ u64 breakpoints_hit(const CpuState& s, u64 address, unsigned size, bool write) {
     return hit;
 }
 
-/// A device or a watched address can only be touched by the last instruction of a block.
+/// A device or a watched address can only be touched by the last instruction of a block, or between instructions.
 bool must_be_alone(CpuState& s) {
-    if (s.x.unretired == 1) return false;
+    if (s.x.unretired <= 1) return false;
     s.x.fault = jit::Fault::alone_mmio;
     return true;
 }
@@ -131,6 +132,18 @@ bool watched(CpuState& s, u64 address, unsigned size, bool write) {
     s.pending_debug |= hit;
     s.cpu->end_slice();
     return false;
+}
+
+/// What helpers access. False: the instruction must run alone first.
+bool note_linear(CpuState& s, u64 address, unsigned size, Rights r, bool write) {
+    const u64 hit = s.watching && r == Rights::current ? breakpoints_hit(s, address, size, write) : 0;
+    const bool seen = s.debug && s.debug->watched(address, size, !write, write);
+    if (!hit && !seen) return true;
+    if (must_be_alone(s)) return false;
+    s.pending_debug |= hit;
+    if (seen) s.debug->note_access(address, size, !write, write);
+    else s.cpu->end_slice();
+    return true;
 }
 
 bool any_device(const Pieces& ps, bool write) {
@@ -203,8 +216,7 @@ void write_slowly(CpuState& s, u64 address, u64 value, unsigned size, unsigned v
 }
 }  // namespace
 
-u64 slow_read(void* state, u64 address, u32 what) {
-    CpuState& s = *static_cast<CpuState*>(state);
+static u64 read(CpuState& s, u64 address, u32 what) {
     const unsigned size = 1u << (what & 7), view = what >> 4 & 3;
     const bool for_write = what & 8;
     if (simple(s, address, size)) [[likely]] {
@@ -219,8 +231,7 @@ u64 slow_read(void* state, u64 address, u32 what) {
     return read_slowly(s, address, size, for_write, view);
 }
 
-void slow_write(void* state, u64 address, u64 value, u32 what) {
-    CpuState& s = *static_cast<CpuState*>(state);
+static void write(CpuState& s, u64 address, u64 value, u32 what) {
     const unsigned size = 1u << (what & 7), view = what >> 4 & 3;
     if (!simple(s, address, size)) [[unlikely]] return write_slowly(s, address, value, size, view);
     u32 error;
@@ -239,10 +250,33 @@ void slow_write(void* state, u64 address, u64 value, u32 what) {
     s.mmu->fill(s, address, view, true, *e);
 }
 
+u64 slow_read(void* state, u64 address, u32 what) {
+    CpuState& s = *static_cast<CpuState*>(state);
+    if (!s.debug || !s.debug->watching()) [[likely]] return read(s, address, what);
+    const unsigned size = 1u << (what & 7);
+    const bool for_write = what & 8, seen = s.debug->watched(address, size, true, for_write);
+    if (seen && must_be_alone(s)) return 0;
+    const u8* const p = s.mmu->hidden(s, address, size, what >> 4 & 3, for_write);
+    const u64 value = p ? load_value(s, p, size) : read(s, address, what);
+    if (seen && s.x.fault == jit::Fault::none) s.debug->note_access(address, size, true, for_write);
+    return value;
+}
+
+void slow_write(void* state, u64 address, u64 value, u32 what) {
+    CpuState& s = *static_cast<CpuState*>(state);
+    if (!s.debug || !s.debug->watching()) [[likely]] return write(s, address, value, what);
+    const unsigned size = 1u << (what & 7);
+    const bool seen = s.debug->watched(address, size, false, true);
+    if (seen && must_be_alone(s)) return;
+    if (u8* p = s.mmu->hidden(s, address, size, what >> 4 & 3, true)) store_value(s, p, value, size);
+    else write(s, address, value, what);
+    if (seen && s.x.fault == jit::Fault::none) s.debug->note_access(address, size, false, true);
+}
+
 bool read_linear(CpuState& s, u64 address, void* out, unsigned size, Rights r) {
     Pieces ps;
     if (!find_pieces(s, address, size, Access::read, view_for(s, r), ps)) return false;
-    if (s.watching && r == Rights::current) s.pending_debug |= breakpoints_hit(s, address, size, false);
+    if (!note_linear(s, address, size, r, false)) return false;
     copy_in(s, ps, static_cast<u8*>(out));
     return true;
 }
@@ -250,9 +284,8 @@ bool read_linear(CpuState& s, u64 address, void* out, unsigned size, Rights r) {
 bool write_linear(CpuState& s, u64 address, const void* in, unsigned size, Rights r) {
     Pieces ps;
     if (!find_pieces(s, address, size, Access::write, view_for(s, r), ps)) return false;
-    if (!copy_out(s, ps, static_cast<const u8*>(in))) return false;
-    if (s.watching && r == Rights::current) s.pending_debug |= breakpoints_hit(s, address, size, true);
-    return true;
+    if (!note_linear(s, address, size, r, true)) return false;
+    return copy_out(s, ps, static_cast<const u8*>(in));
 }
 
 bool probe_linear(CpuState& s, u64 address, unsigned size, bool write, Rights r) {
@@ -263,6 +296,7 @@ bool probe_linear(CpuState& s, u64 address, unsigned size, bool write, Rights r)
 u8* direct(CpuState& s, u64 address, bool write, bool* code) {
     if (s.code64() && !canonical(address)) return nullptr;
     if (s.watching && breakpoints_hit(s, address & ~u64{0xfff}, 4096, true)) return nullptr;
+    if (s.debug && s.debug->watches_page(address)) return nullptr;
     u32 error;
     const PageEntry* e = translate(s, address, write ? Access::write : Access::read, s.x.mode.view(), error);
     if (!e || !e->host) return nullptr;

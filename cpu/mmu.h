@@ -53,6 +53,10 @@ public:
     void clear_inline(CpuState&, bool keep_global);
     void clear_inline_page(CpuState&, u64 linear);
     void clear_write_tags(CpuState&, const u8* host_page);
+    /// Which pages a debugger watches has changed: their entries stay, but translated code does not see them.
+    void hide_watched(CpuState&);
+    /// Where such an entry allows the access; nullptr: none does, as if none were hidden.
+    u8* hidden(CpuState&, u64 linear, unsigned size, unsigned view, bool write);
 
 private:
     static constexpr unsigned kBits = 13;

@@ -1,5 +1,6 @@
 // Model-specific registers and the time stamp counter (SDM vol. 4; vol. 3B, "Time-Stamp Counter").
 #include "cpu/apic.h"
+#include "cpu/debug.h"
 #include "cpu/helpers.h"
 #include "cpu/model.h"
 #include "cpu/system.h"
@@ -194,6 +195,7 @@ u64 helper_rdmsr(CpuState& s, u64, u64, u64) {
     if (s.cpl) return fault(s, vec::GP, 0);
     const u32 n = static_cast<u32>(s.gpr[RCX]);
     u64 v;
+    if (s.debug && s.debug->refuses({Debug::Event::msr, n, 0, 8, true, false})) return 0;
     // Reading needs the feature as writing does.
     if (!read(s, n, v)) return unknown(s, "read", n);
     put_edx_eax(s, v);
@@ -206,6 +208,7 @@ u64 helper_wrmsr(CpuState& s, u64, u64, u64 next) {
     u64 present;
     const bool write_only = n == msr::BiosUpdate || (n >= msr::X2Apic && n < msr::X2Apic + 0x100);
     const u64 v = s.gpr[RDX] << 32 | (s.gpr[RAX] & 0xffffffff);
+    if (s.debug && s.debug->refuses({Debug::Event::msr, n, v, 8, false, true})) return 0;
     if ((!write_only && !read(s, n, present)) || !write(s, n, v)) return unknown(s, "write", n);
     return finish(s, next);
 }

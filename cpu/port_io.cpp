@@ -1,4 +1,5 @@
 // IN and OUT: protection and the way to the bus (SDM vol. 1, chapter "Input/Output").
+#include "cpu/debug.h"
 #include "cpu/helpers.h"
 #include "cpu/system.h"
 
@@ -45,17 +46,22 @@ void port_out(CpuState& s, u16 port, u32 value, unsigned size) {
     s.cpu->io().out(port, value, size);
 }
 
+bool port_ready(CpuState& s, u16 port, unsigned size, bool write, u32 value) {
+    if (!io_allowed(s, port, size)) return false;
+    return !s.debug || !s.debug->refuses({Debug::Event::port, port, value, size, !write, write});
+}
+
 static unsigned port_size(u64 size) { return size == 1 ? 1 : size == 2 ? 2 : 4; }
 
 u64 helper_in(CpuState& s, u64 port, u64 size, u64) {
     const unsigned n = port_size(size);
-    if (!io_allowed(s, static_cast<u16>(port), n)) return 0;
+    if (!port_ready(s, static_cast<u16>(port), n, false)) return 0;
     return port_in(s, static_cast<u16>(port), n);
 }
 
 u64 helper_out(CpuState& s, u64 port, u64 size, u64 value) {
     const unsigned n = port_size(size);
-    if (!io_allowed(s, static_cast<u16>(port), n)) return 0;
+    if (!port_ready(s, static_cast<u16>(port), n, true, static_cast<u32>(value))) return 0;
     port_out(s, static_cast<u16>(port), static_cast<u32>(value), n);
     return 0;
 }

@@ -1,5 +1,6 @@
 // State after RESET and INIT (SDM vol. 3A, "IA-32 and Intel 64 Processor States Following Power-up, Reset, or INIT"), and saving it.
 #include "cpu/apic.h"
+#include "cpu/debug.h"
 #include "cpu/decode.h"
 #include "cpu/model.h"
 #include "cpu/system.h"
@@ -121,6 +122,7 @@ void Cpu::reset() {
 
 // INIT keeps the x87 and SSE state, MSRs but EFER, the APIC's base, SMBASE and caches.
 void Cpu::init() {
+    if (s_.debug) s_.debug->moved();
     reset_common(s_);
     apic_->init();
     settle(s_);

@@ -1,5 +1,6 @@
 // System management mode, with the state-save area of 64-bit processors as AMD's manual lays it out (APM vol. 2, "System-Management
 // Mode", table "AMD64 Architecture SMM State-Save Area"). Revision 20064h: SMBASE can be relocated, I/O restart is not offered.
+#include "cpu/debug.h"
 #include "cpu/helpers.h"
 #include "cpu/system.h"
 #include "support/line.h"
@@ -83,6 +84,7 @@ bool restore(CpuState& s) {
 void enter_smm(CpuState& s) {
     const bool was_halted = s.halted, nmi_was_blocked = s.nmi_blocked;
     s.smm = true;
+    if (s.debug) s.debug->moved();
     if (Line* line = s.cpu->wiring().smm_active) line->raise();
     save(s, was_halted, nmi_was_blocked);
     log.debug("SMI at %04x:%llx", s.seg[CS].selector, static_cast<unsigned long long>(s.x.rip));

@@ -8,7 +8,8 @@
 namespace calque {
 
 class Cpu;
-class Mmu;   // cpu/mmu.h
+class Debug;   // cpu/debug.h
+class Mmu;     // cpu/mmu.h
 
 enum Seg : u8 { ES, CS, SS, DS, FS, GS, kSegs };
 enum Gpr : u8 { RAX, RCX, RDX, RBX, RSP, RBP, RSI, RDI, R8, R9, R10, R11, R12, R13, R14, R15 };
@@ -159,6 +160,7 @@ struct CpuState {
     u64 random = 0x9e3779b97f4a7c15;   // RDRAND's state: part of the machine, so that runs repeat
     Exception exception;       // valid when x.fault is Fault::raise
     Tracing tracing;
+    Debug* debug = nullptr;    // somebody looks on
     Cpu* cpu = nullptr;
     Mmu* mmu = nullptr;
 

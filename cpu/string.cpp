@@ -328,7 +328,7 @@ u64 helper_ins(CpuState& s, u64 what, u64 rip, u64 next) {
     while (op.more()) {
         op.charge(1);
         // Everything that may fault comes before the device is read.
-        if (!io_allowed(s, port, op.size) || !op.probe_write(RDI)) return 0;
+        if (!port_ready(s, port, op.size, false) || !op.probe_write(RDI)) return 0;
         op.write_surely(RDI, port_in(s, port, op.size));
         op.advance(1, false, true);
     }
@@ -343,7 +343,7 @@ u64 helper_outs(CpuState& s, u64 what, u64 rip, u64 next) {
     while (op.more()) {
         u64 v;
         op.charge(1);
-        if (!io_allowed(s, port, op.size) || !op.read(RSI, op.source, v)) return 0;
+        if (!io_allowed(s, port, op.size) || !op.read(RSI, op.source, v) || !port_ready(s, port, op.size, true, static_cast<u32>(v))) return 0;
         port_out(s, port, static_cast<u32>(v), op.size);
         op.advance(1, true, false);
     }

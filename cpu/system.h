@@ -138,6 +138,8 @@ bool data_breakpoints(const CpuState&);   // DR7 has an enabled one
 
 /// I/O permission: CPL against IOPL and the TSS's bitmap.
 bool io_allowed(CpuState&, u16 port, unsigned size);
+/// The same, and no debugger wants to look first.
+bool port_ready(CpuState&, u16 port, unsigned size, bool write, u32 value = 0);
 u32 port_in(CpuState&, u16 port, unsigned size);
 void port_out(CpuState&, u16 port, u32 value, unsigned size);
 }  // namespace calque

@@ -2,13 +2,16 @@
 #include <algorithm>
 
 #include "cpu/cpu.h"
+#include "cpu/debug.h"
 #include "cpu/memory.h"
 #include "cpu/mmu.h"
 
 namespace calque {
 namespace {
 constexpr u64 kGlobal = 1, kListed = 2;   // in TlbEntry::spare
+constexpr u64 kHidden = 1;                // in a tag, which no comparison in translated code can find then
 constexpr unsigned kInlineMask = (1u << jit::kTlbBits) - 1;
+u64 page_of(u64 tag) { return tag & ~kHidden; }
 unsigned large_slot(u64 range) { return static_cast<unsigned>((range ^ range >> 12) & 4095); }
 }  // namespace
 
@@ -99,13 +102,14 @@ void Mmu::fill(CpuState& s, u64 linear, unsigned view, bool write, const PageEnt
     ++stats_.fills;
     const bool may_write = (e.flags & page::Dirty) && (e.flags & page::HostWritable) &&
                            ((e.flags & page::Write) || (view != mode::ViewUser && !(s.cr0 & cr0::WP))) && !s.cpu->engine().has_code(e.host);
+    const u64 hide = s.debug && s.debug->watches_page(linear) ? kHidden : 0;
     const auto put = [&](bool for_write, bool only_if_free) {
         const unsigned table = jit::tlb_table(view, for_write), i = static_cast<unsigned>(linear >> 12) & kInlineMask;
         jit::TlbEntry& t = s.tlb.data[table][i];
         if (only_if_free && (t.read_tag & t.write_tag) != jit::kNoTag) return;
         if (!(t.spare & kListed)) filled_.push_back(static_cast<u16>(table << jit::kTlbBits | i));
         const u64 tag = linear & ~u64{4095};
-        (for_write ? t.write_tag : t.read_tag) = tag;
+        (for_write ? t.write_tag : t.read_tag) = tag | hide;
         t.addend = reinterpret_cast<u64>(e.host) - tag;
         t.spare = kListed | (e.flags & page::Global ? kGlobal : 0);
     };
@@ -132,7 +136,7 @@ void Mmu::clear_inline_page(CpuState& s, u64 linear) {
     const u64 tag = linear & ~u64{4095};
     for (auto& view : s.tlb.data) {
         jit::TlbEntry& t = view[static_cast<unsigned>(linear >> 12) & kInlineMask];
-        if (t.read_tag == tag || t.write_tag == tag) t.read_tag = t.write_tag = jit::kNoTag;
+        if (page_of(t.read_tag) == tag || page_of(t.write_tag) == tag) t.read_tag = t.write_tag = jit::kNoTag;
     }
 }
 
@@ -140,8 +144,24 @@ void Mmu::clear_write_tags(CpuState& s, const u8* host_page) {
     jit::TlbEntry* all = &s.tlb.data[0][0];
     for (const u16 i : filled_) {
         jit::TlbEntry& t = all[i];
-        if (t.write_tag != jit::kNoTag && t.write_tag + t.addend == reinterpret_cast<u64>(host_page)) t.write_tag = jit::kNoTag;
+        if (t.write_tag != jit::kNoTag && page_of(t.write_tag) + t.addend == reinterpret_cast<u64>(host_page)) t.write_tag = jit::kNoTag;
     }
+}
+
+void Mmu::hide_watched(CpuState& s) {
+    jit::TlbEntry* all = &s.tlb.data[0][0];
+    for (const u16 i : filled_)
+        for (u64* tag : {&all[i].read_tag, &all[i].write_tag}) {
+            if (*tag == jit::kNoTag) continue;
+            *tag = page_of(*tag);
+            if (s.debug && s.debug->watches_page(*tag)) *tag |= kHidden;
+        }
+}
+
+u8* Mmu::hidden(CpuState& s, u64 linear, unsigned size, unsigned view, bool write) {
+    const jit::TlbEntry& t = s.tlb.data[jit::tlb_table(view, write)][static_cast<unsigned>(linear >> 12) & kInlineMask];
+    if ((((linear + size - 1) & ~u64{4095}) | kHidden) != (write ? t.write_tag : t.read_tag)) return nullptr;
+    return reinterpret_cast<u8*>(linear + t.addend);
 }
 
 void tlb_flush_all(CpuState& s) {

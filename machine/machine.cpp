@@ -42,6 +42,7 @@ Machine::Stop Machine::run(u64 instructions) {
 
 std::optional<Machine::Stop> Machine::after_run(Cpu::Stop why) {
     if (why == Cpu::Stop::halted) return idle();
+    if (why == Cpu::Stop::debug) return Stop::debug;
     if (why != Cpu::Stop::shut_down) return {};
     ++triple_faults_;
     triple_fault_rip_ = cpu_->state().x.rip;

@@ -24,6 +24,7 @@ public:
         slice,        // the slice is used up
         idle,         // nothing to do before sleep_time() has passed or something is submitted
         stop_at,      // the instruction count asked for is reached
+        debug,        // a debugger's wish is met: Debug::hit() of the processor
         powered_off,
         debug_exit,   // see exit_value()
         reset,        // the guest asked for a reset, and the configuration says that this ends the run

@@ -158,6 +158,7 @@ void Session::handle(Machine::Stop why) {
         if (machine_->sleep_time() == kNever && !somebody_can_act())
             hold("the guest waits for an interrupt, and nothing is left that could send one", 1);
         break;
+    case Stop::debug: break;
     case Stop::stop_at: finish(0); break;
     case Stop::powered_off: finish(0); break;
     case Stop::debug_exit: finish(static_cast<int>((machine_->exit_value() << 1 | 1) & 0xff)); break;
