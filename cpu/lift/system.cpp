@@ -50,12 +50,14 @@ void store_word(Lifter& l, const Insn& in, Val v) {
     else l.set_gpr(in.op[0].reg, l.ir.trunc(v, jit::int_type(in.op_size)));
 }
 
-/// LAR and LSL: the destination changes only when the helper has set ZF.
+/// LAR and LSL: the destination changes only when the helper has set ZF; otherwise it keeps its upper half too.
 void access_or_limit(Lifter& l, const Insn& in, Helper h) {
     if (!segmentation(l)) return;
     const Val v = l.call(h, Type::I64, selector_operand(l, in.op[1]));
-    const Val old = l.read(in.op[0]);
-    l.write(in.op[0], l.ir.select(l.flag(jit::fl::ZF), l.ir.trunc(v, old.type), old));
+    const u8 reg = in.op[0].reg;
+    const Val old = l.gpr64(reg), part = l.ir.trunc(v, jit::int_type(in.op[0].size));
+    const Val now = in.op[0].size == 2 ? l.ir.insert(old, part, 0) : l.ir.zext(part, Type::I64);
+    l.ir.set(static_cast<u8>(slot::gpr + reg), l.ir.select(l.flag(jit::fl::ZF), now, old));
 }
 
 Val port(Lifter& l, const Operand& o) { return o.kind == Operand::imm ? l.c64(o.value & 0xff) : l.ir.zext(l.gpr(RDX, 2), Type::I64); }
