@@ -44,7 +44,8 @@ public:
     /// with the delivery. Gives up (Stop::deadline) when `most` have retired as icount() has it.
     Stop run_instructions(u64 n, u64 most);
     u64 instructions() const { return icount() - s_.tracing.repeats + s_.tracing.faults; }
-    /// Stop::exception instead of delivering this vector, of an exception or a software interrupt; state().exception has it. -1: none.
+    /// Stop::exception instead of delivering this vector: of an exception that an instruction raises, of a software interrupt, or of the
+    /// double fault that comes of one; state().exception has it. -1: none.
     void stop_at_vector(int vector) { s_.tracing.stop_vector = vector; }
     /// Somebody armed an earlier event, raised an interrupt, changed the memory map: end the current slice after this instruction.
     void shorten(u64 icount);

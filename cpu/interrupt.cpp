@@ -271,7 +271,7 @@ void deliver(CpuState& s, Event e) {
             }
             exception = true;
             if (r == Outcome::faulted) e.rip = s.x.rip;
-            if (stops(s, e.vector == second.vector ? second : Exception{e.vector, e.has_error, e.error})) break;
+            if (e.vector == vec::DF && stops(s, {vec::DF, true, 0})) break;   // not for what keeps another exception from its handler
         }
     }
     s.external_event = false;

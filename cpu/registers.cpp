@@ -77,8 +77,14 @@ constexpr Access st{[](Cpu& c, unsigned n) -> Value {
                     }};
 constexpr Access mm{[](Cpu& c, unsigned n) -> Value { return c.state().fpu.reg[n].sig; },
                     [](Cpu& c, unsigned n, const Value& v) { c.state().fpu.reg[n] = {v.word[0], 0xffff}; }};
-constexpr Access xmm{[](Cpu& c, unsigned n) -> Value { return {c.state().xmm[n].lo, c.state().xmm[n].hi}; },
-                     [](Cpu& c, unsigned n, const Value& v) { c.state().xmm[n] = {v.word[0], v.word[1]}; }};
+constexpr Access ymm{[](Cpu& c, unsigned n) -> Value {
+                         const jit::V128 &low = c.state().xmm[n], &high = c.state().ymm_high[n];
+                         return {low.lo, low.hi, high.lo, high.hi};
+                     },
+                     [](Cpu& c, unsigned n, const Value& v) {
+                         c.state().xmm[n] = {v.word[0], v.word[1]};
+                         c.state().ymm_high[n] = {v.word[2], v.word[3]};
+                     }};
 
 // ---- the table
 
@@ -100,45 +106,35 @@ struct Table {
     void run(const char* stem, unsigned count, u16 bits, Access access, Isa isa = Isa::base) {
         for (unsigned n = 0; n < count; ++n) add(numbered(stem, n), bits, access, n, isa);
     }
-    void system();
-    void segments();
     void general();
+    void control();
+    void segments();
     void x87();
     void sse();
+    void msrs();
     Table() {
-        system(), segments(), general(), x87(), sse();
+        general(), control(), segments(), x87(), sse(), msrs();
         for (const Register& r : rows) by_name.emplace(r.name, &r);
     }
 };
 
-void Table::system() {
-    add("efer", 64, field<&CpuState::efer>, 0, Isa::msr);
+void Table::control() {
     add("cr0", 64, field<&CpuState::cr0>);
     add("cr2", 64, field<&CpuState::cr2>);
     add("cr3", 64, field<&CpuState::cr3>);
     add("cr4", 64, field<&CpuState::cr4>);
     add("cr8", 4, cr8, 0, Isa::long_mode);
+    add("efer", 64, field<&CpuState::efer>, 0, Isa::msr);
     add("xcr0", 64, field<&CpuState::xcr0>, 0, Isa::xsave);
     run("dr", 4, 64, element<&CpuState::dr>);
     for (const unsigned n : {6u, 7u}) {
         add(numbered("dr", n), 32, n == 6 ? field<&CpuState::dr6> : field<&CpuState::dr7>);
         part(numbered("dr", n - 2), 32);
     }
-    add("star", 64, field<&CpuState::star>, 0, Isa::syscall);
-    add("lstar", 64, field<&CpuState::lstar>, 0, Isa::syscall);
-    add("cstar", 64, field<&CpuState::cstar>, 0, Isa::syscall);
-    add("sfmask", 32, field<&CpuState::sfmask>, 0, Isa::syscall);
-    add("kernel_gs_base", 64, field<&CpuState::kernel_gs_base>, 0, Isa::long_mode);
-    add("tsc_aux", 32, field<&CpuState::tsc_aux>, 0, Isa::rdtscp);
-    add("sysenter_cs", 32, field<&CpuState::sysenter_cs>, 0, Isa::sep);
-    add("sysenter_esp", 64, field<&CpuState::sysenter_esp>, 0, Isa::sep);
-    add("sysenter_eip", 64, field<&CpuState::sysenter_eip>, 0, Isa::sep);
 }
 
 void Table::segments() {
     add("cpl", 2, field<&CpuState::cpl>);
-    add("rflags", 32, flags);
-    part("eflags", 32), part("flags", 16);
     constexpr const char* kNames[] = {"es", "cs", "ss", "ds", "fs", "gs", "ldtr", "tr"};
     for (unsigned n = 0; n < std::size(kNames); ++n) {
         const std::string name = kNames[n];
@@ -170,6 +166,8 @@ void Table::general() {
     }
     add("rip", 64, rip);
     part("eip", 32), part("ip", 16), part("pc", 64);
+    add("rflags", 32, flags);   // with CR0, it says what segment selectors mean
+    part("eflags", 32), part("flags", 16);
 }
 
 void Table::x87() {
@@ -188,7 +186,23 @@ void Table::x87() {
 
 void Table::sse() {
     add("mxcsr", 16, field<&CpuState::mxcsr>, 0, Isa::sse);
-    run("xmm", 16, 128, xmm, Isa::sse);
+    for (unsigned n = 0; n < 16; ++n) {
+        add(numbered("ymm", n), 256, ymm, n, Isa::avx);
+        part(numbered("xmm", n), 128);
+        rows.back().main = true, rows.back().isa = Isa::sse;   // without AVX it is all there is
+    }
+}
+
+void Table::msrs() {
+    add("star", 64, field<&CpuState::star>, 0, Isa::syscall);
+    add("lstar", 64, field<&CpuState::lstar>, 0, Isa::syscall);
+    add("cstar", 64, field<&CpuState::cstar>, 0, Isa::syscall);
+    add("sfmask", 32, field<&CpuState::sfmask>, 0, Isa::syscall);
+    add("kernel_gs_base", 64, field<&CpuState::kernel_gs_base>, 0, Isa::long_mode);
+    add("tsc_aux", 32, field<&CpuState::tsc_aux>, 0, Isa::rdtscp);
+    add("sysenter_cs", 32, field<&CpuState::sysenter_cs>, 0, Isa::sep);
+    add("sysenter_esp", 64, field<&CpuState::sysenter_esp>, 0, Isa::sep);
+    add("sysenter_eip", 64, field<&CpuState::sysenter_eip>, 0, Isa::sep);
 }
 
 const Table& all() {
@@ -247,6 +261,13 @@ std::span<const Register> registers() { return all().rows; }
 const Register* find_register(std::string_view name) {
     const auto i = all().by_name.find(name);
     return i == all().by_name.end() ? nullptr : i->second;
+}
+
+std::vector<const Register*> state_registers(const Cpu& c) {
+    std::vector<const Register*> out;
+    for (const Register& r : registers())
+        if (r.main && (r.isa == Isa::base || c.has_feature(r.isa)) && (out.empty() || out.back()->whole != r.whole)) out.push_back(&r);
+    return out;
 }
 
 RegisterValue read_register(Cpu& c, const Register& r) {

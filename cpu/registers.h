@@ -3,6 +3,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "cpu/isa.h"
 #include "support/result.h"
@@ -14,7 +15,7 @@ struct RegisterValue {
     u64 word[4]{};   // lowest first
     constexpr RegisterValue() = default;
     constexpr RegisterValue(u64 v) : word{v} {}
-    constexpr RegisterValue(u64 lo, u64 hi) : word{lo, hi} {}
+    constexpr RegisterValue(u64 a, u64 b, u64 c = 0, u64 d = 0) : word{a, b, c, d} {}
     bool operator==(const RegisterValue&) const = default;
 };
 
@@ -24,7 +25,7 @@ struct Register {
     std::string name;
     u16 bits = 64;        // wide
     u8 low = 0;           // its lowest bit in the whole register
-    bool main = true;     // names all of it, as state is printed; not an alias or a part
+    bool main = true;     // names all that a model may have of it; not an alias or a part
     u16 whole = 0;        // the same number for all names of one whole register
     Isa isa = Isa::base;  // what it came with
     struct Access {
@@ -38,6 +39,9 @@ struct Register {
 std::span<const Register> registers();
 /// nullptr: no register is called so.
 const Register* find_register(std::string_view name);
+
+/// What the state of this processor consists of: each register once.
+std::vector<const Register*> state_registers(const Cpu&);
 
 RegisterValue read_register(Cpu&, const Register&);
 /// The other bits of the whole register stay. After the last of several writes, settle_registers() must be called.

@@ -39,7 +39,11 @@ std::string register_text(const CpuState& s) {
     t += format("CR0=%08llx CR2=%016llx CR3=%016llx CR4=%08llx CR8=%llx\n", u(s.cr0), u(s.cr2), u(s.cr3), u(s.cr4), u(s.cpu->apic().cr8()));
     t += format("DR0=%016llx DR1=%016llx DR2=%016llx DR3=%016llx\n", u(s.dr[0]), u(s.dr[1]), u(s.dr[2]), u(s.dr[3]));
     t += format("DR6=%016llx DR7=%016llx EFER=%016llx\n", u(s.dr6), u(s.dr7), u(s.efer));
-    t += format("FCW=%04x FSW=%04x MXCSR=%08x\n", s.fpu.cw, s.fpu.sw | (s.fpu.top_tags & 7) << 11, s.mxcsr);
+    t += format("FCW=%04x FSW=%04x FTW=%02x MXCSR=%08x\n", s.fpu.cw, s.fpu.sw | (s.fpu.top_tags & 7) << 11, s.fpu.top_tags >> 8, s.mxcsr);
+    for (unsigned i = 0; i < 8; ++i) {
+        const auto& r = s.fpu.reg[(s.fpu.top_tags + i) & 7];
+        t += format("ST%u=%04x %016llx%c", i, r.se, u(r.sig), i % 4 == 3 ? '\n' : ' ');
+    }
     for (unsigned i = 0; i < 16; ++i) t += format("XMM%02u=%016llx%016llx%c", i, u(s.xmm[i].hi), u(s.xmm[i].lo), i % 2 ? '\n' : ' ');
     return t;
 }

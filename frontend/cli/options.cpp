@@ -233,7 +233,8 @@ std::string help_text() {
     std::ostringstream out;
     out << "Calque runs an unmodified PC operating system by translation.\n\n"
            "  calque --kernel linux --initrd initrd.gz --append console=ttyS0 --serial stdio --display none\n"
-           "  calque --disk disk.img --memory 2G\n";
+           "  calque --disk disk.img --memory 2G\n"
+           "  calque exec FILE...      runs single instructions and compares; see calque exec --help\n";
     for (const auto* group : {&d.general, &d.machine, &d.drives, &d.ports, &d.display, &d.running, &d.engine, &d.diagnosis})
         out << "\n" << *group;
     out << "\nWith --serial stdio on a terminal, Ctrl-A x quits and Ctrl-A h lists the other keys.\n"

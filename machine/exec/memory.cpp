@@ -1,0 +1,60 @@
+#include "machine/exec/memory.h"
+
+#include <sys/mman.h>
+
+#include <cstring>
+#include <new>
+
+namespace calque::exec {
+namespace {
+constexpr u64 kPage = 4096;
+// SDM vol. 3A, "4-Level Paging": present, writable, user, accessed; the leaves also dirty and large. Accessed and dirty bits that are set
+// already keep the tables from changing.
+constexpr u64 kTable = 0x27, kLeaf = 0xe7;
+}  // namespace
+
+Memory::Memory() {
+    void* p = ::mmap(nullptr, kRam, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (p == MAP_FAILED) throw std::bad_alloc{};
+    ram_ = static_cast<u8*>(p);
+    for (u64 t = kTables; t < kRam; t += kPage) initial(static_cast<u32>(t), ram_ + t);
+}
+
+Memory::~Memory() { ::munmap(ram_, kRam); }
+
+void Memory::initial(u32 page, u8* out) const {
+    std::memset(out, 0, kPage);
+    if (page < kTables) return;
+    const auto put = [&](u64 index, u64 entry) { std::memcpy(out + 8 * index, &entry, 8); };
+    if (page != kTables + 2 * kPage) return put(0, (page + kPage) | kTable);
+    for (u64 i = 0; i < kRam >> 21; ++i) put(i, i << 21 | kLeaf);
+}
+
+PhysPage Memory::page(u64 paddr) {
+    if (paddr >= kRam) return {};
+    if (!is_touched_[paddr / kPage]) {
+        is_touched_[paddr / kPage] = true;
+        touched_.push_back(static_cast<u32>(paddr));
+    }
+    return {ram_ + paddr, true};
+}
+
+u64 Memory::read(u64 paddr, unsigned size) {
+    u64 v = 0;
+    if (paddr < kRam) std::memcpy(&v, page(paddr & ~(kPage - 1)).host + paddr % kPage, size);
+    else std::memset(&v, 0xff, size);   // nobody answers
+    return v;
+}
+
+void Memory::write(u64 paddr, u64 value, unsigned size) {
+    if (paddr < kRam) std::memcpy(page(paddr & ~(kPage - 1)).host + paddr % kPage, &value, size);
+}
+
+void Memory::reset() {
+    for (const u32 page : touched_) {
+        initial(page, ram_ + page);
+        is_touched_[page / kPage] = false;
+    }
+    touched_.clear();
+}
+}  // namespace calque::exec

@@ -1,0 +1,40 @@
+// Runs cases on one or several executors and judges them.
+#pragma once
+#include <list>
+
+#include "machine/exec/compare.h"
+
+namespace calque::exec {
+
+enum class Engine : u8 { interp, jit };
+constexpr const char* kEngineNames[] = {"interp", "jit"};
+
+struct Verdict {
+    std::vector<std::pair<Engine, Difference>> differences;
+    Outcome outcome;   // of the first engine
+    bool pass() const { return differences.empty(); }
+};
+
+class CaseRunner {
+public:
+    /// In this order; the first one's final state is kept, and the others must agree with it in everything.
+    explicit CaseRunner(std::vector<Engine> engines) : engines_{std::move(engines)} {}
+
+    /// An error: the case cannot be used, and why, with the field.
+    Result<Verdict> run(const Case&, const std::function<void(const std::string&)>& trace = {});
+    /// The first engine's, after run().
+    Rig& rig() { return *first_; }
+
+private:
+    Result<Rig*> rig_for(const std::string& cpu, Engine);
+    struct Entry {
+        std::string cpu;
+        Engine engine;
+        std::unique_ptr<Rig> rig;
+    };
+    static constexpr size_t kMostRigs = 16;
+    const std::vector<Engine> engines_;
+    std::list<Entry> rigs_;   // the last used first
+    Rig* first_ = nullptr;
+};
+}  // namespace calque::exec
