@@ -15,10 +15,11 @@ constexpr int kPass = 0, kDiffer = 1, kUnusable = 2;
 constexpr const char kHelp[] =
     "Runs single instructions, or a few, from a given state, and compares the outcome with what is expected.\n"
     "\n"
-    "  calque exec FILE... [--engine interp|jit|all] [--json] [--trace]\n"
+    "  calque exec FILE... [--engine interp|jit|host|all] [--json] [--trace]\n"
     "\n"
     "FILE has cases in JSON: one object, an array, or one object a line; - is standard input. docs/reproducers.md describes them.\n"
-    "  --engine KIND   what runs them: interp (the default), jit, or all, which also have to agree in everything\n"
+    "  --engine KIND   what runs them: interp (the default); jit; all, which is both, and they have to agree in everything; or host, the\n"
+    "                  processor of an x86-64 host, for what user mode can do\n"
     "  --json          print an object for each case: name, pass, differences, final state, instructions\n"
     "  --trace         print each instruction before it runs (with --json on standard error)\n"
     "A case without \"final\" and \"exception\" has its final state printed.\n"
@@ -33,7 +34,8 @@ struct Options {
 Result<std::vector<Engine>> parse_engine(const std::string& name) {
     if (name == "interp") return std::vector{Engine::interp};
     if (name == "all") return jit::Engine::has_jit() ? std::vector{Engine::interp, Engine::jit} : std::vector{Engine::interp};
-    if (name != "jit") return Error{"--engine is interp, jit or all, not '" + name + "'"};
+    if (name == "host") return std::vector{Engine::host};
+    if (name != "jit") return Error{"--engine is interp, jit, host or all, not '" + name + "'"};
     if (!jit::Engine::has_jit()) return Error{"this build has no JIT; use --engine interp"};
     return std::vector{Engine::jit};
 }
@@ -54,6 +56,7 @@ Result<Options> parse(const std::vector<std::string>& arguments) {
         } else if (a.starts_with("-") && a != "-") return Error{"there is no option '" + a + "'; see calque exec --help"};
         else o.files.push_back(a);
     }
+    if (o.trace && o.engines.front() == Engine::host) return Error{"--trace and --engine host do not go together"};
     if (o.files.empty() && !o.help) return Error{"calque exec takes files with cases; see calque exec --help"};
     return o;
 }

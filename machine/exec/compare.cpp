@@ -25,8 +25,8 @@ bool same(const Case& c, const Register& r, const RegisterValue& a, const Regist
 
 void compare_exception(const Case& c, const Outcome& o, std::vector<Difference>& out) {
     const Case::Expected& e = *c.exception;
-    if (o.end != Outcome::End::exception) {
-        out.push_back({"exception", "vector " + std::to_string(e.vector), o.exceptions ? describe(o.last) + " (delivered)" : "none"});
+    if (o.end != Outcome::End::exception || o.last.vector != e.vector) {
+        out.push_back({"exception", "vector " + std::to_string(e.vector), !o.exceptions ? "none" : describe(o.last) + (o.end == Outcome::End::exception ? "" : " (delivered)")});
         return;
     }
     const auto number = [&](const char* what, std::optional<u64> wanted, bool there, u64 is) {
@@ -71,7 +71,7 @@ std::string describe(const Outcome& o) {
     case Outcome::End::halted: return "halted";
     case Outcome::End::shut_down: return "shut down by a triple fault after the exception " + describe(o.last);
     case Outcome::End::exception: return "stopped at the exception " + describe(o.last);
-    case Outcome::End::endless: return "given up in an instruction that repeats for too long";
+    case Outcome::End::endless: return "given up after too long";
     }
     return {};
 }
@@ -79,7 +79,8 @@ std::string describe(const Outcome& o) {
 Result<std::vector<Difference>> compare(const Case& c, Rig& rig, const Outcome& o) {
     std::vector<Difference> out;
     if (c.exception) compare_exception(c, o, out);
-    if (c.expects() && (o.end == Outcome::End::shut_down || o.end == Outcome::End::endless)) out.push_back({"end", "after the steps, or halted", describe(o)});
+    const bool stopped = o.end == Outcome::End::exception && !c.exception;   // the host's processor cannot deliver
+    if (c.expects() && (stopped || o.end == Outcome::End::shut_down || o.end == Outcome::End::endless)) out.push_back({"end", "after the steps, or halted", describe(o)});
     for (const RegisterItem& i : c.final_regs)
         if (const RegisterValue is = rig.value(*i.reg); !same(c, *i.reg, i.value, is)) out.push_back({i.reg->name, hex(i.value), hex(is)});
     std::vector<u8> bytes;

@@ -19,6 +19,7 @@ public:
     Outcome run(const Case&, const std::function<void(const std::string&)>& trace = {});
 
     Cpu& cpu() { return *cpu_; }
+    Memory& memory() { return memory_; }
     const std::vector<const Register*>& registers() const { return registers_; }
     RegisterValue value(const Register& r) { return read_register(*cpu_, r); }
     /// Memory as a case names it: linear where paging is on. False: not in RAM.

@@ -17,13 +17,24 @@ Result<Rig*> CaseRunner::rig_for(const std::string& cpu, Engine engine) {
     return rigs_.front().rig.get();
 }
 
+Result<Outcome> CaseRunner::run_on_host(const Case& c, Rig& rig) {
+    if (!host_) {
+        auto made = HostProcessor::create();
+        if (!made) return made.error();
+        host_ = std::move(*made);
+    }
+    return host_->run(c, rig);
+}
+
 Result<Verdict> CaseRunner::run(const Case& c, const std::function<void(const std::string&)>& trace) {
     Verdict v;
     for (const Engine e : engines_) {
         auto rig = rig_for(c.cpu, e);
         if (!rig) return rig.error();
         if (auto r = (*rig)->load(c); !r) return r.error();
-        const Outcome o = (*rig)->run(c, trace);
+        auto outcome = e == Engine::host ? run_on_host(c, **rig) : Result<Outcome>{(*rig)->run(c, trace)};
+        if (!outcome) return outcome.error();
+        const Outcome& o = *outcome;
         auto differences = compare(c, **rig, o);
         if (!differences) return differences.error();
         if (e == engines_.front()) {

@@ -3,11 +3,12 @@
 #include <list>
 
 #include "machine/exec/compare.h"
+#include "machine/exec/host/host.h"
 
 namespace calque::exec {
 
-enum class Engine : u8 { interp, jit };
-constexpr const char* kEngineNames[] = {"interp", "jit"};
+enum class Engine : u8 { interp, jit, host };
+constexpr const char* kEngineNames[] = {"interp", "jit", "host"};
 
 struct Verdict {
     std::vector<std::pair<Engine, Difference>> differences;
@@ -17,7 +18,8 @@ struct Verdict {
 
 class CaseRunner {
 public:
-    /// In this order; the first one's final state is kept, and the others must agree with it in everything.
+    /// In this order; the first one's final state is kept, and the others must agree with it in everything. The host's processor, which has
+    /// a kernel's say in much of the state, goes alone.
     explicit CaseRunner(std::vector<Engine> engines) : engines_{std::move(engines)} {}
 
     /// An error: the case cannot be used, and why, with the field.
@@ -27,6 +29,7 @@ public:
 
 private:
     Result<Rig*> rig_for(const std::string& cpu, Engine);
+    Result<Outcome> run_on_host(const Case&, Rig&);
     struct Entry {
         std::string cpu;
         Engine engine;
@@ -34,6 +37,7 @@ private:
     };
     static constexpr size_t kMostRigs = 16;
     const std::vector<Engine> engines_;
+    std::unique_ptr<HostProcessor> host_;
     std::list<Entry> rigs_;   // the last used first
     Rig* first_ = nullptr;
 };

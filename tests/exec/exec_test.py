@@ -7,7 +7,7 @@ import sys
 import tempfile
 import time
 
-calque = sys.argv[1]
+calque, cases_folder = sys.argv[1:]
 folder = tempfile.TemporaryDirectory()
 failed = 0
 
@@ -81,6 +81,18 @@ check("a pipe that closes is no crash", subprocess.run(f"yes '{DIFFER}' | head -
 with open("/dev/full", "w") as full:
     r = subprocess.run([calque, "exec", path("p", PASS)], stdout=full, stderr=subprocess.PIPE)
     check("a full disk", r.returncode == 2 and b"cannot write" in r.stderr, r)
+
+# ---- the host's own processor
+hosts = [os.path.join(cases_folder, f) for f in os.listdir(cases_folder)]
+status, out, err = run("--engine", "host", *hosts)
+if "--engine host needs" not in err and "does not lend" not in err and "mmap_min_addr" not in err:
+    check("the host agrees where it can", " 0 differ" in out and int(out.split()[2]) >= 100, out)
+    refused = [line for line in err.splitlines() if "the host's processor cannot run this: " not in line]
+    check("and says why where it cannot", not refused, refused)
+unusable("no real mode", "--engine", "host", "-", stdin='{"mode": "real16", "final": {}}', names="host")
+unusable("no trace", "--engine", "host", "--trace", "-", names="--trace")
+status, out, err = run("--engine", "host", "-", stdin=PASS + '{"mode": "long64", "steps": 9, "initial": {"mem": [["0x0", "900f05"]]}, "final": {}}' + PASS)
+check("nothing reaches the kernel", status == 2 and err.count("\n") in (1, 3), out, err)
 
 # ---- harm
 unusable("deep arrays", "-", stdin='{"mode": "long64", "name": ' + "[" * 1_000_000 + "]" * 1_000_000 + "}", names="name")

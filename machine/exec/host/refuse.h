@@ -1,0 +1,8 @@
+// What a case may not do on the host's processor.
+#pragma once
+#include "cpu/decode.h"
+
+namespace calque::exec::host {
+/// nullptr: nothing speaks against it. `user`: the case is at privilege level 3.
+const char* why_not(const Insn&, bool user);
+}  // namespace calque::exec::host
