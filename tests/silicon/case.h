@@ -50,8 +50,9 @@ struct alignas(16) FxState {
     struct Reg { u64 sig; u64 se; } st[8]{};
     jit::V128 xmm[16]{};
     u8 rest[96]{};
+    jit::V128 high[16]{};   // behind the image: the upper halves of YMM registers
 };
-static_assert(sizeof(FxState) == 512);
+static_assert(sizeof(FxState) == 512 + 256);
 
 struct Case {
     u64 seed = 0;

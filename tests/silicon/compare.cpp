@@ -57,7 +57,8 @@ bool near(u32 a, u32 b) {
 }
 bool same_estimates(const FxState& a, const FxState& b) {
     for (unsigned i = 0; i < 16; ++i)
-        for (const auto& [x, y] : {std::pair{a.xmm[i].lo, b.xmm[i].lo}, std::pair{a.xmm[i].hi, b.xmm[i].hi}})
+        for (const auto& [x, y] : {std::pair{a.xmm[i].lo, b.xmm[i].lo}, std::pair{a.xmm[i].hi, b.xmm[i].hi}, std::pair{a.high[i].lo, b.high[i].lo},
+                                   std::pair{a.high[i].hi, b.high[i].hi}})
             if (!near(static_cast<u32>(x), static_cast<u32>(y)) || !near(static_cast<u32>(x >> 32), static_cast<u32>(y >> 32))) return false;
     return true;
 }
@@ -75,7 +76,7 @@ bool same_vector_state(Mn mn, const FxState& a, const FxState& b) {
     for (unsigned i = 0; i < 8; ++i)
         if ((a.st[i].sig != b.st[i].sig || (a.st[i].se ^ b.st[i].se) & 0xffff) && !(ulp && within(a.st[i], b.st[i], ulp))) return false;
     if (estimate(mn)) return same_estimates(a, b);
-    return std::memcmp(a.xmm, b.xmm, sizeof a.xmm) == 0;
+    return std::memcmp(a.xmm, b.xmm, sizeof a.xmm) == 0 && std::memcmp(a.high, b.high, sizeof a.high) == 0;
 }
 
 /// Where in data memory an environment has the last instruction's pointers. AMD's processors store them only while an exception is
@@ -167,14 +168,18 @@ void describe_vector(std::string& s, const Case& c, const Outcome& n, const Outc
             put(s, "  st%u %04llx:%016llx -> native %04llx:%016llx ours %04llx:%016llx%s\n", i, static_cast<ull>(x.se), static_cast<ull>(x.sig), static_cast<ull>(a.se & 0xffff),
                 static_cast<ull>(a.sig), static_cast<ull>(b.se & 0xffff), static_cast<ull>(b.sig), differ ? "   <==" : "");
     }
-    for (unsigned i = 0; i < 16; ++i) {
-        const auto &x = c.fx.xmm[i], &a = n.fx.xmm[i], &b = o.fx.xmm[i];
+    const auto half = [&](const char* name, unsigned i, const jit::V128& x, const jit::V128& a, const jit::V128& b, bool used) {
         const bool differ = a.lo != b.lo || a.hi != b.hi;
-        bool used = false;
-        for (const auto& p : c.in.op) used |= p.kind == Operand::xmm && p.reg == i;
         if (differ || used)
-            put(s, "  xmm%u %016llx%016llx -> native %016llx%016llx ours %016llx%016llx%s\n", i, static_cast<ull>(x.hi), static_cast<ull>(x.lo), static_cast<ull>(a.hi),
+            put(s, "  %s%u %016llx%016llx -> native %016llx%016llx ours %016llx%016llx%s\n", name, i, static_cast<ull>(x.hi), static_cast<ull>(x.lo), static_cast<ull>(a.hi),
                 static_cast<ull>(a.lo), static_cast<ull>(b.hi), static_cast<ull>(b.lo), differ ? "   <==" : "");
+    };
+    for (unsigned i = 0; i < 16; ++i) {
+        bool used = false, whole = false;
+        for (const auto& p : c.in.op)
+            if (p.kind == Operand::xmm && p.reg == i) used = true, whole |= p.size == 32;
+        half("xmm", i, c.fx.xmm[i], n.fx.xmm[i], o.fx.xmm[i], used);
+        half("ymm.high", i, c.fx.high[i], n.fx.high[i], o.fx.high[i], whole);
     }
 }
 }  // namespace

@@ -93,8 +93,10 @@ bool runs_in_user_mode(const Insn& in) {
 
 bool is_vector(const Insn& in) {
     if ((in.mn == Mn::MOVSD || in.mn == Mn::CMPSD) && in.op_count) return true;
+    for (const auto& o : in.op)
+        if (o.kind == Operand::xmm || o.kind == Operand::mmx) return true;
     switch (isa_of(in.mn)) {
-    case Isa::fpu: case Isa::mmx: case Isa::sse: case Isa::sse2: case Isa::sse3: case Isa::ssse3: return in.mn != Mn::MOVNTI;
+    case Isa::fpu: case Isa::mmx: case Isa::sse: case Isa::sse2: case Isa::sse3: case Isa::ssse3: case Isa::avx: return in.mn != Mn::MOVNTI;
     default: return false;
     }
 }

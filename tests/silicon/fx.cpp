@@ -15,7 +15,7 @@ void load_fx(CpuState& s, const FxState& f) {
         r.se = static_cast<u16>(f.st[i].se);
     }
     s.mxcsr = f.mxcsr;
-    for (unsigned i = 0; i < 16; ++i) s.xmm[i] = f.xmm[i];
+    for (unsigned i = 0; i < 16; ++i) s.xmm[i] = f.xmm[i], s.ymm_high[i] = f.high[i];
 }
 
 void store_fx(const CpuState& s, FxState& f) {
@@ -30,6 +30,6 @@ void store_fx(const CpuState& s, FxState& f) {
         f.st[i].se = r.se;
     }
     f.mxcsr = s.mxcsr;
-    for (unsigned i = 0; i < 16; ++i) f.xmm[i] = s.xmm[i];
+    for (unsigned i = 0; i < 16; ++i) f.xmm[i] = s.xmm[i], f.high[i] = s.ymm_high[i];
 }
 }  // namespace calque::silicon

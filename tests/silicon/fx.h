@@ -1,4 +1,4 @@
-// x87, MMX and SSE state between CpuState and the FXSAVE image.
+// x87, MMX, SSE and AVX state between CpuState and its wire format.
 #pragma once
 #include "tests/silicon/case.h"
 

@@ -211,7 +211,7 @@ struct Generator::Maker {
             if (!o.is_mem()) continue;
             const unsigned size = o.size ? o.size : 16;
             u64 target = pick_target(size);
-            if (size >= 16 && r.chance(70)) target &= ~u64{15};
+            if (size >= 16 && r.chance(70)) target &= ~u64{size >= 32 ? 31u : 15u};
             u64 shift = 0;
             const bool bit_string = named({"BT"}) && i == 0 && c.in.op[1].kind == Operand::gpr && c.in.op[0].size <= 8;
             if (bit_string) {
@@ -269,7 +269,7 @@ struct Generator::Maker {
         for (const auto& o : c.in.op)
             if (o.is_mem() && r.chance(50)) {
                 put(linear(o), r.value(), 8);
-                if (o.size > 8) put(linear(o) + 8, r.value(), 8);
+                for (unsigned more = 8; more < o.size && more < 32; more += 8) put(linear(o) + more, r.value(), 8);
             }
     }
 
@@ -428,12 +428,16 @@ struct Generator::Maker {
             if (f.fsw & ~f.fcw & 0x3f) f.fsw |= 0x8080;
         }
         if (r.chance(15)) f.mxcsr &= ~(static_cast<u32>(r.next() & 0x3f) << 7);
-        for (auto& x : f.xmm) {
+        for (unsigned k = 0; k < 16; ++k) {
             const unsigned kind = r.below(3);
             const auto one = [&] { return kind == 0 ? double_bits() : kind == 1 ? float_bits() | u64{float_bits()} << 32 : lanes(); };
-            x.lo = one(), x.hi = one();
+            f.xmm[k] = {one(), one()};
+            if (r.chance(90)) f.high[k] = {one(), one()};
         }
-        if (r.chance(15)) f.xmm[r.below(16)] = f.xmm[r.below(16)];
+        if (r.chance(15)) {
+            const unsigned to = r.below(16), from = r.below(16);
+            f.xmm[to] = f.xmm[from], f.high[to] = f.high[from];
+        }
         for (const auto& o : c.in.op)
             if (o.is_mem() && r.chance(80)) {
                 const u64 at = linear(o);
@@ -446,7 +450,7 @@ struct Generator::Maker {
                         for (unsigned i = 0; i < 10; ++i) put(at + i, r.below(10) | r.below(10) << 4, 1);
                 } else {
                     put(at, lanes(), 8);
-                    if (o.size == 16) put(at + 8, lanes(), 8);
+                    for (unsigned more = 8; more < o.size && more < 32; more += 8) put(at + more, lanes(), 8);
                 }
             }
     }

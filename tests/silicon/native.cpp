@@ -46,6 +46,15 @@ Child child;
 
 u32 visible(u64 flags) { return static_cast<u32>(flags) & kFlagsCompared; }
 
+/// The kernel keeps an XSAVE area of the standard format; upper halves that are not there are zero.
+void vectors_from_signal(const u8* area, FxState& out) {
+    out = {};
+    std::memcpy(static_cast<void*>(&out), area, offsetof(FxState, high));
+    u64 present = 0;
+    if (child.context->host_avx) std::memcpy(&present, area + 512, 8);
+    if (present & 4) std::memcpy(out.high, area + 576, sizeof out.high);
+}
+
 void from_signal(const ucontext_t& uc, const Case& c, Outcome& out) {
     static constexpr int order[16] = {REG_RAX, REG_RCX, REG_RDX, REG_RBX, REG_RSP, REG_RBP, REG_RSI, REG_RDI,
                                       REG_R8, REG_R9, REG_R10, REG_R11, REG_R12, REG_R13, REG_R14, REG_R15};
@@ -56,7 +65,7 @@ void from_signal(const ucontext_t& uc, const Case& c, Outcome& out) {
     out.vector = static_cast<u8>(g[REG_TRAPNO]);
     out.error = static_cast<u32>(g[REG_ERR]);
     out.cr2 = out.vector == 14 ? static_cast<u64>(g[REG_CR2]) : 0;
-    std::memcpy(static_cast<void*>(&out.fx), uc.uc_mcontext.fpregs, sizeof out.fx);
+    vectors_from_signal(reinterpret_cast<const u8*>(uc.uc_mcontext.fpregs), out.fx);
     // Landed on a filler byte, or somewhere that cannot be fetched: the instruction itself has retired.
     if (out.vector == 3) --out.rip;
     if (out.rip - c.rip() >= c.length) out.vector = kNoFault, out.error = 0, out.cr2 = 0;
@@ -139,6 +148,7 @@ void prepare_memory(CodeMode mode, const BaseImage& base) {
     child.wide = mode == CodeMode::long64;
     child.context = new (map_fixed(where::context, sizeof(NativeContext), PROT_READ | PROT_WRITE)) NativeContext{};
     child.context->host_mxcsr = 0x1f80;
+    child.context->host_avx = __builtin_cpu_supports("avx") != 0;
     const int fd = memfd_create("silicon", 0);
     if (fd < 0 || ftruncate(fd, code_size) != 0) fail("memfd");
     child.code = static_cast<u8*>(mmap(nullptr, code_size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0));

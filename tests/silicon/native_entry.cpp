@@ -14,6 +14,36 @@ asm(R"(
     pushq %r15
     movq %rsp, CTX+0x110
 .endm
+.macro each_vector
+    .irp n, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15
+    on_vector \n
+    .endr
+.endm
+.macro load_vectors
+    fxrstor64 CTX+0x200
+    cmpl $0, CTX+0x194
+    je 1f
+    .macro on_vector n
+    vinsertf128 $1, CTX+0x400+16*\n, %ymm\n, %ymm\n
+    .endm
+    each_vector
+    .purgem on_vector
+1:
+.endm
+.macro store_vectors
+    fxsave64 CTX+0x500
+    cmpl $0, CTX+0x194
+    je 1f
+    .macro on_vector n
+    vextractf128 $1, %ymm\n, CTX+0x700+16*\n
+    .endm
+    each_vector
+    .purgem on_vector
+    vzeroupper
+1:
+    fninit
+    ldmxcsr CTX+0x190
+.endm
 .macro load_guest
     movq $CTX+0x100, %rsp
     popfq
@@ -89,7 +119,7 @@ silicon_enter64:
 .globl silicon_enter64_vector
 silicon_enter64_vector:
     save_host
-    fxrstor64 CTX+0x200
+    load_vectors
     load_guest
     jmp *CTX+0x118
 
@@ -115,16 +145,14 @@ silicon_exit64_vector_after:
 .globl silicon_exit64_vector
 silicon_exit64_vector:
     store_guest
-    fxsave64 CTX+0x400
-    fninit
-    ldmxcsr CTX+0x190
+    store_vectors
     back_to_host
 
 // 16- and 32-bit code: with segments, and always with x87 and SSE state.
 .globl silicon_enter32
 silicon_enter32:
     save_host
-    fxrstor64 CTX+0x200
+    load_vectors
     movw CTX+0x148, %es
     movw CTX+0x160, %ds
     movw CTX+0x168, %fs
@@ -144,9 +172,7 @@ silicon_exit32_after:
 silicon_exit32:
     store_guest
     host_segments
-    fxsave64 CTX+0x400
-    fninit
-    ldmxcsr CTX+0x190
+    store_vectors
     back_to_host
 
 .globl silicon_fault

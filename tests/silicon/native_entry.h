@@ -18,11 +18,12 @@ struct alignas(64) NativeContext {
     u64 host_gs_base;    // 0x180
     u64 unused;
     u32 host_mxcsr;      // 0x190
-    u32 spare[27];
-    FxState fx_in;       // 0x200
-    FxState fx_out;      // 0x400
+    u32 host_avx;        // 0x194: not 0 when the processor has AVX
+    u32 spare[26];
+    FxState fx_in;   // 0x200, upper halves at 0x400
+    FxState fx_out;  // 0x500, upper halves at 0x700
 };
-static_assert(offsetof(NativeContext, fx_in) == 0x200);
+static_assert(offsetof(NativeContext, fx_in) == 0x200 && offsetof(NativeContext, fx_out) == 0x500);
 
 extern "C" {
 void silicon_enter64();
