@@ -29,14 +29,16 @@ struct Pieces {
 u64 wrap(const CpuState& s, u64 linear) { return s.long_active() ? linear : linear & 0xffffffff; }
 
 bool find_pieces(CpuState& s, u64 address, unsigned size, Access access, unsigned view, Pieces& out) {
-    if (s.code64() && !(canonical(address) && canonical(address + size - 1))) {
+    // Compatibility code itself reaches no more than 4 GiB; what lies above belongs to the system: its tables and stacks.
+    const bool system = !s.code64() && s.long_active() && address >> 32;
+    if ((s.code64() || system) && !(canonical(address) && canonical(address + size - 1))) {
         raise(s, vec::GP, 0);
         s.exception.noncanonical = true;
         return false;
     }
     // Beyond a flat segment's limit; translated code does not check those (SDM vol. 3A, "Limit Checking").
     constexpr u32 Flat = mode::FlatDs | mode::FlatEs | mode::FlatSs;
-    if (!s.code64() && (s.x.mode.bits & Flat) == Flat && address + size - 1 > 0xffffffff) {
+    if (!s.code64() && !system && (s.x.mode.bits & Flat) == Flat && address + size - 1 > 0xffffffff) {
         raise(s, vec::GP, 0);
         s.exception.noncanonical = true;   // #SS where the stack segment was used
         return false;

@@ -1,4 +1,6 @@
 // Expected values: SDM vol. 3A, chapter "Interrupt and Exception Handling".
+#include <cstring>
+
 #include "guest.h"
 
 using namespace calque;
@@ -324,5 +326,28 @@ TEST_CASE("INT3 and INTO push the next RIP; INTO does nothing without OF") {
         h.step();
         CHECK(h.rip() == at::Handlers + 0x40);
         CHECK(h.stack(0, 4) == at::Code + 1);
+    }
+}
+
+TEST_CASE("compatibility mode: the system's tables and stack may lie above 4 GiB") {
+    constexpr u64 high = 0xffffff8000000000;
+    for (Engine e : engines()) {
+        Guest g{e, Mode::user64, "48 CB"};   // a far return to 32-bit code
+        u64 tables;
+        std::memcpy(&tables, &g.memory.ram[at::Tables], 8);
+        g.put(at::Tables + 511 * 8, tables, 8);
+        g.put(at::Tss + 4, high + at::Stack0, 8);
+        g.put(at::Data, 0x30cd, 2);          // INT 30h
+        g.put(at::Stack, at::Data, 8);
+        g.put(at::Stack + 8, sel::UserCode32, 8);
+        g.s().idtr.base += high, g.s().gdtr.base += high, g.s().tr.base += high;
+        g.step();
+        REQUIRE(g.rip() == at::Data);
+        REQUIRE(g.s().long_active());
+        REQUIRE_FALSE(g.s().code64());
+        g.step();
+        CHECK(g.rip() == at::Handlers + 0x300);
+        CHECK(g.rsp == high + at::Stack0 - 40);
+        CHECK(g.s().code64());
     }
 }
