@@ -171,6 +171,7 @@ bool encoding_exists(const ZydisDecodedInstruction& zi, jit::Mode m) {
 /// Some instructions need more than their row says, by the form in which they come.
 bool form_exists(const ZydisDecodedInstruction& zi, const IsaSet& features) {
     switch (zi.meta.isa_set) {
+    case ZYDIS_ISA_SET_SSE4: return features.has(Isa::sse4_1);   // of PEXTRW the form that can store
     case ZYDIS_ISA_SET_AVX2: case ZYDIS_ISA_SET_AVX2GATHER: return features.has(Isa::avx2);
     case ZYDIS_ISA_SET_VAES: return features.has(Isa::vaes);
     case ZYDIS_ISA_SET_VPCLMULQDQ: return features.has(Isa::vpclmulqdq);

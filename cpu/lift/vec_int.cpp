@@ -28,7 +28,7 @@ Val mmx_compute(Lifter& l, const Row& row, Val a, Val b, u8 aux) {
         return low64(l, l.ir.vec(row.op, row.lane, a, l.ir.vec(Op::vand, Lane::I64, b, below_8)));
     }
     case Op::valign: return low64(l, l.ir.vec(Op::vshr_bytes, Lane::I8, joined(b, a), {}, std::min<u8>(aux, 16)));
-    default: return low64(l, compute(l, row, a, b, aux));
+    default: return low64(l, compute(l, row, aux, a, b));
     }
 }
 
@@ -41,7 +41,7 @@ void mmx_result(Lifter& l, u8 reg, Val v64) {
 void lift_vec_binary(Lifter& l, const Insn& in) {
     const Row& row = row_of(in.mn);
     const Operand &to = in.op[0], &from = in.op[1];
-    const u8 aux = immediate(row, in);
+    const u8 aux = aux_of(row, in);
     if (to.kind == Operand::mmx) {
         if (!begin_mmx(l)) return;
         // The low unpacks read only half of their memory operand.
@@ -51,8 +51,16 @@ void lift_vec_binary(Lifter& l, const Insn& in) {
     if (!begin_sse(l)) return;
     const bool cleared = from.kind == Operand::xmm && from.reg == to.reg && (row.op == Op::vxor || row.op == Op::vsub);
     if (cleared) return l.set_xmm(to.reg, l.ir.vec(Op::vzero, Lane::I64));
-    const Val b = source(l, from, 16);
-    l.set_xmm(to.reg, compute(l, row, l.xmm(to.reg), b, aux));
+    const Val b = source(l, from, row.bytes);
+    // The selecting operand of the legacy forms is XMM0.
+    const Val c = jit::info(row.op).args > 2 ? l.xmm(0) : Val{};
+    l.set_xmm(to.reg, compute(l, row, aux, l.xmm(to.reg), b, c));
+}
+
+void lift_ptest(Lifter& l, const Insn& in) {
+    if (!begin_sse(l)) return;
+    const Val b = source(l, in.op[1], 16);
+    l.set_flags(l.ir.vec(Op::vtest, Lane::I64, l.xmm(in.op[0].reg), b, 0, Type::I16));
 }
 
 void lift_vec_shift(Lifter& l, const Insn& in) {

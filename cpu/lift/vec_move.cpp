@@ -144,23 +144,40 @@ void lift_pmovmskb(Lifter& l, const Insn& in) {
     l.write(in.op[0], l.ir.zext(m, jit::int_type(in.op[0].size)));
 }
 
-void lift_pinsrw(Lifter& l, const Insn& in) {
-    const Operand& to = in.op[0];
+namespace {
+/// PINSR and PEXTR: the elements, and which bits of the immediate count.
+Lane element(Mn mn) {
+    switch (mn) {
+    case Mn::PINSRB: case Mn::PEXTRB: return Lane::I8;
+    case Mn::PINSRW: case Mn::PEXTRW: return Lane::I16;
+    case Mn::PINSRQ: case Mn::PEXTRQ: return Lane::I64;
+    default: return Lane::I32;
+    }
+}
+u8 index(const Insn& in, Lane lane, bool mmx) { return static_cast<u8>(last(in).value & ((mmx ? 8 : 16) / jit::lane_bytes(lane) - 1)); }
+}  // namespace
+
+void lift_pinsr(Lifter& l, const Insn& in) {
+    const Operand &to = in.op[0], &from = in.op[1];
     const bool mmx = to.kind == Operand::mmx;
     if (!(mmx ? begin_mmx(l) : begin_sse(l))) return;
-    const Val v = in.op[1].is_mem() ? l.ir.load(Type::I16, l.linear(in.op[1], 2, false)) : l.gpr(in.op[1].reg, 2);
-    const u8 at = static_cast<u8>(in.op[2].value & (mmx ? 3 : 7));
-    if (!mmx) return l.set_xmm(to.reg, l.ir.vec(Op::vinsert, Lane::I16, l.xmm(to.reg), v, at));
-    mmx_to(l, to.reg, low64(l, l.ir.vec(Op::vinsert, Lane::I16, from_int(l, mmx_value(l, to.reg)), v, at)));
+    const Lane lane = element(in.mn);
+    const unsigned bytes = jit::lane_bytes(lane);
+    const Val v = from.is_mem() ? l.ir.load(jit::int_type(bytes), l.linear(from, bytes, false)) : l.gpr(from.reg, bytes);
+    const u8 at = index(in, lane, mmx);
+    if (!mmx) return l.set_xmm(to.reg, l.ir.vec(Op::vinsert, lane, l.xmm(to.reg), v, at));
+    mmx_to(l, to.reg, low64(l, l.ir.vec(Op::vinsert, lane, from_int(l, mmx_value(l, to.reg)), v, at)));
 }
-void lift_pextrw(Lifter& l, const Insn& in) {
-    const bool mmx = uses_mmx(in);
+void lift_pextr(Lifter& l, const Insn& in) {
+    const Operand &to = in.op[0], &from = in.op[1];
+    const bool mmx = from.kind == Operand::mmx;
     if (!(mmx ? begin_mmx(l) : begin_sse(l))) return;
-    if (in.op[0].is_mem()) return l.raise(vec::UD);  // the form of SSE4.1
     if (mmx) touch_mmx(l, 8);
-    const u8 at = static_cast<u8>(in.op[2].value & (mmx ? 3 : 7));
-    const Val v = l.ir.vec(Op::vextract, Lane::I16, source(l, in.op[1], 16), {}, at, Type::I16);
-    l.write(in.op[0], l.ir.zext(v, jit::int_type(in.op[0].size)));
+    const Lane lane = element(in.mn);
+    const unsigned bytes = jit::lane_bytes(lane);
+    const Val v = l.ir.vec(Op::vextract, lane, source(l, from, 16), {}, index(in, lane, mmx), jit::int_type(bytes));
+    if (to.is_mem()) return l.ir.store(l.linear(to, bytes, true), v);
+    l.set_gpr(to.reg, l.ir.zext(v, Type::I64));   // the upper bits of the whole register become zero
 }
 
 void lift_ldmxcsr(Lifter& l, const Insn& in) {

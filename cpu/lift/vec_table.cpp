@@ -6,6 +6,7 @@
 namespace calque::vector {
 namespace {
 
+constexpr u8 to(Lane l) { return static_cast<u8>(l); }
 constexpr Row kRows[] = {
     // ---- arithmetic
     {Mn::PADDB, Op::vadd, Lane::I8},
@@ -25,13 +26,16 @@ constexpr Row kRows[] = {
     {Mn::PSUBUSB, Op::vsubs_u, Lane::I8},
     {Mn::PSUBUSW, Op::vsubs_u, Lane::I16},
     {Mn::PMULLW, Op::vmul_lo, Lane::I16},
+    {Mn::PMULLD, Op::vmul_lo, Lane::I32},
     {Mn::PMULHW, Op::vmul_hi_s, Lane::I16},
     {Mn::PMULHUW, Op::vmul_hi_u, Lane::I16},
     {Mn::PMULHRSW, Op::vmul_round, Lane::I16},
     {Mn::PMULUDQ, Op::vmul_even_u, Lane::I32},
+    {Mn::PMULDQ, Op::vmul_even_s, Lane::I32},
     {Mn::PMADDWD, Op::vmadd, Lane::I16},
     {Mn::PMADDUBSW, Op::vmadd_us, Lane::I8},
     {Mn::PSADBW, Op::vsad, Lane::I8},
+    {Mn::MPSADBW, Op::vsad_blocks, Lane::I16, 7},
     {Mn::PAVGB, Op::vavg_u, Lane::I8},
     {Mn::PAVGW, Op::vavg_u, Lane::I16},
     {Mn::PSIGNB, Op::vsign, Lane::I8},
@@ -47,13 +51,23 @@ constexpr Row kRows[] = {
     {Mn::PHADDSW, Op::vhadds_s, Lane::I16},
     {Mn::PHSUBSW, Op::vhsubs_s, Lane::I16},
     // ---- comparison
+    {Mn::PMINSB, Op::vmin_s, Lane::I8},
     {Mn::PMINSW, Op::vmin_s, Lane::I16},
+    {Mn::PMINSD, Op::vmin_s, Lane::I32},
     {Mn::PMINUB, Op::vmin_u, Lane::I8},
+    {Mn::PMINUW, Op::vmin_u, Lane::I16},
+    {Mn::PMINUD, Op::vmin_u, Lane::I32},
+    {Mn::PMAXSB, Op::vmax_s, Lane::I8},
     {Mn::PMAXSW, Op::vmax_s, Lane::I16},
+    {Mn::PMAXSD, Op::vmax_s, Lane::I32},
     {Mn::PMAXUB, Op::vmax_u, Lane::I8},
+    {Mn::PMAXUW, Op::vmax_u, Lane::I16},
+    {Mn::PMAXUD, Op::vmax_u, Lane::I32},
+    {Mn::PHMINPOSUW, Op::vmin_index, Lane::I16},
     {Mn::PCMPEQB, Op::vcmp_eq, Lane::I8},
     {Mn::PCMPEQW, Op::vcmp_eq, Lane::I16},
     {Mn::PCMPEQD, Op::vcmp_eq, Lane::I32},
+    {Mn::PCMPEQQ, Op::vcmp_eq, Lane::I64},
     {Mn::PCMPGTB, Op::vcmp_gt_s, Lane::I8},
     {Mn::PCMPGTW, Op::vcmp_gt_s, Lane::I16},
     {Mn::PCMPGTD, Op::vcmp_gt_s, Lane::I32},
@@ -95,6 +109,19 @@ constexpr Row kRows[] = {
     {Mn::PACKSSWB, Op::vpack_s, Lane::I16},
     {Mn::PACKSSDW, Op::vpack_s, Lane::I32},
     {Mn::PACKUSWB, Op::vpack_u, Lane::I16},
+    {Mn::PACKUSDW, Op::vpack_u, Lane::I32},
+    {Mn::PMOVSXBW, Op::vwiden_s, Lane::I8, 0, to(Lane::I16), 8},
+    {Mn::PMOVSXBD, Op::vwiden_s, Lane::I8, 0, to(Lane::I32), 4},
+    {Mn::PMOVSXBQ, Op::vwiden_s, Lane::I8, 0, to(Lane::I64), 2},
+    {Mn::PMOVSXWD, Op::vwiden_s, Lane::I16, 0, to(Lane::I32), 8},
+    {Mn::PMOVSXWQ, Op::vwiden_s, Lane::I16, 0, to(Lane::I64), 4},
+    {Mn::PMOVSXDQ, Op::vwiden_s, Lane::I32, 0, to(Lane::I64), 8},
+    {Mn::PMOVZXBW, Op::vwiden_u, Lane::I8, 0, to(Lane::I16), 8},
+    {Mn::PMOVZXBD, Op::vwiden_u, Lane::I8, 0, to(Lane::I32), 4},
+    {Mn::PMOVZXBQ, Op::vwiden_u, Lane::I8, 0, to(Lane::I64), 2},
+    {Mn::PMOVZXWD, Op::vwiden_u, Lane::I16, 0, to(Lane::I32), 8},
+    {Mn::PMOVZXWQ, Op::vwiden_u, Lane::I16, 0, to(Lane::I64), 4},
+    {Mn::PMOVZXDQ, Op::vwiden_u, Lane::I32, 0, to(Lane::I64), 8},
     {Mn::PSHUFB, Op::vshuffle_bytes, Lane::I8},
     {Mn::PALIGNR, Op::valign, Lane::I8, 0xff},
     {Mn::PSHUFW, Op::vshuffle_lo, Lane::I16, 0xff},
@@ -103,6 +130,13 @@ constexpr Row kRows[] = {
     {Mn::PSHUFHW, Op::vshuffle_hi, Lane::I16, 0xff},
     {Mn::SHUFPS, Op::vshuffle2, Lane::I32, 0xff},
     {Mn::SHUFPD, Op::vshuffle2, Lane::I64, 3},
+    {Mn::INSERTPS, Op::vinsert_lane, Lane::I32, 0xff, 0, 4},
+    {Mn::PBLENDW, Op::vblend, Lane::I16, 0xff},
+    {Mn::BLENDPS, Op::vblend, Lane::I32, 15},
+    {Mn::BLENDPD, Op::vblend, Lane::I64, 3},
+    {Mn::PBLENDVB, Op::vblend_sign, Lane::I8},
+    {Mn::BLENDVPS, Op::vblend_sign, Lane::I32},
+    {Mn::BLENDVPD, Op::vblend_sign, Lane::I64},
 };
 constexpr auto kByMnemonic = [] {
     std::array<Row, static_cast<size_t>(Mn::count)> t{};
@@ -113,10 +147,16 @@ constexpr auto kByMnemonic = [] {
 
 const Row& row_of(Mn mn) { return kByMnemonic[static_cast<size_t>(mn)]; }
 
-u8 immediate(const Row& row, const Insn& in) { return static_cast<u8>(row.imm ? last(in).value & row.imm : 0); }
+u8 aux_of(const Row& row, const Insn& in) {
+    if (!row.imm) return row.aux;
+    u8 imm = static_cast<u8>(last(in).value & row.imm);
+    // SDM vol. 2A, "INSERTPS": a memory operand is the element, whatever COUNT_S says.
+    if (row.op == Op::vinsert_lane && in.op[in.op_count - 2].is_mem()) imm &= 0x3f;
+    return row.aux | imm;
+}
 
-Val compute(Lifter& l, const Row& row, Val a, Val b, u8 aux) {
+Val compute(Lifter& l, const Row& row, u8 aux, Val a, Val b, Val c) {
     if (jit::info(row.op).args == 1) return l.ir.vec(row.op, row.lane, b, {}, aux);
-    return l.ir.vec(row.op, row.lane, a, b, aux);
+    return l.ir.vec(row.op, row.lane, a, b, aux, Type::V128, c);
 }
 }  // namespace calque::vector

@@ -14,12 +14,14 @@ struct Row {
     Mn mn;
     Op op;
     Lane lane;
-    u8 imm = 0;   // the bits of the immediate that become the op's aux
+    u8 imm = 0;      // the bits of the immediate that become the op's aux
+    u8 aux = 0;      // what is always there
+    u8 bytes = 16;   // of a memory operand
 };
 const Row& row_of(Mn);
-u8 immediate(const Row&, const Insn&);
-/// The row's op on a (the first source) and b (the second, which may be memory); ops of one argument take b.
-Val compute(Lifter&, const Row&, Val a, Val b, u8 aux);
+u8 aux_of(const Row&, const Insn&);
+/// The row's op on a (the first source), b (the second, which may be memory) and c; ops of one argument take b.
+Val compute(Lifter&, const Row&, u8 aux, Val a, Val b, Val c = {});
 
 // Each raises what forbids the instruction and returns false then.
 bool begin_sse(Lifter&);

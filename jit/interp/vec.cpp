@@ -86,6 +86,10 @@ LANE_OP(vcmp_gt_s, S(x) > S(y) ? T(~T{0}) : T{0})
 VEC_OP(vmul_even_u) {
     out = {(A.lo & 0xffffffff) * (B.lo & 0xffffffff), (A.hi & 0xffffffff) * (B.hi & 0xffffffff)};
 }
+VEC_OP(vmul_even_s) {
+    const auto product = [](u64 x, u64 y) { return static_cast<u64>(i64{static_cast<i32>(x)} * static_cast<i32>(y)); };
+    out = {product(A.lo, B.lo), product(A.hi, B.hi)};
+}
 VEC_OP(vmadd) {
     const auto x = lanes_of<u16>(A), y = lanes_of<u16>(B);
     Lanes<u32> r;

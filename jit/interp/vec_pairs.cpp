@@ -43,6 +43,23 @@ VEC_OP(vmadd_us) {
     out = vec_of<u16>(r);
 }
 
+VEC_OP(vsad_blocks) {
+    const auto x = lanes_of<u8>(A), y = lanes_of<u8>(B);
+    const unsigned from = i.aux & 4, block = 4 * (i.aux & 3);
+    Lanes<u16> r{};
+    for (unsigned k = 0; k < 8; ++k)
+        for (unsigned j = 0; j < 4; ++j) {
+            const u8 p = x[from + k + j], q = y[block + j];
+            r[k] = static_cast<u16>(r[k] + (p > q ? p - q : q - p));
+        }
+    out = vec_of<u16>(r);
+}
+VEC_OP(vmin_index) {
+    const auto x = lanes_of<u16>(A);
+    const auto least = std::min_element(x.begin(), x.end());
+    out = {*least | static_cast<u64>(least - x.begin()) << 16, 0};
+}
+
 VEC_OP(vshuffle_bytes) {
     const auto x = lanes_of<u8>(A);
     auto y = lanes_of<u8>(B);

@@ -17,9 +17,9 @@ Val Builder::emit(Op op, Type t, Val a, Val b, Val c, Val d, u8 aux, u64 imm) {
     return {r, r ? result_type(block_.code[r]) : Type::None};
 }
 
-Val Builder::vec(Op op, Lane lane, Val a, Val b, u8 aux, Type t) {
+Val Builder::vec(Op op, Lane lane, Val a, Val b, u8 aux, Type t, Val c) {
     Inst i;
-    i.op = op, i.type = t, i.aux = aux, i.slot = static_cast<u8>(lane), i.a = a.ref, i.b = b.ref;
+    i.op = op, i.type = t, i.aux = aux, i.slot = static_cast<u8>(lane), i.a = a.ref, i.b = b.ref, i.c = c.ref;
     const Ref r = folder_.add(i);
     return {r, result_type(block_.code[r])};
 }

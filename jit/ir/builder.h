@@ -56,7 +56,7 @@ public:
     Val binary(Op op, Val a, Val b);               // result has a's type
     /// Any op; `t` becomes Inst::type.
     Val emit(Op op, Type t, Val a = {}, Val b = {}, Val c = {}, Val d = {}, u8 aux = 0, u64 imm = 0);
-    Val vec(Op op, Lane lane, Val a = {}, Val b = {}, u8 aux = 0, Type t = Type::V128);
+    Val vec(Op op, Lane lane, Val a = {}, Val b = {}, u8 aux = 0, Type t = Type::V128, Val c = {});
 
     Val zext(Val v, Type t);                       // widens or cuts, whichever is needed; no op when equal
     Val sext(Val v, Type t);                       // likewise

@@ -251,7 +251,7 @@ HostCpu HostCpu::detect() {
     const auto& f = asmjit::CpuInfo::host().features().x86();
     HostCpu c;
     c.avx = f.has(F::kAVX), c.bmi2 = f.has(F::kBMI2), c.lzcnt = f.has(F::kLZCNT), c.tzcnt = f.has(F::kBMI), c.popcnt = f.has(F::kPOPCNT);
-    c.sse41 = f.has(F::kSSE4_1), c.ssse3 = f.has(F::kSSSE3);
+    c.sse42 = f.has(F::kSSE4_2);
     c.logic_clears_af = x64::logic_clears_af();
     c.shift_sets_af = x64::shift_sets_af();
     return c;
@@ -367,7 +367,7 @@ private:
 namespace calque::jit {
 std::unique_ptr<Backend> make_backend(void* state, const Layout& layout) {
     const auto cpu = x64::HostCpu::detect();
-    if (!cpu.popcnt || !cpu.ssse3) return nullptr;  // older than x86-64-v2: interpreted
+    if (!cpu.popcnt || !cpu.sse42) return nullptr;  // older than x86-64-v2: interpreted
     return std::make_unique<x64::X64Backend>(state, layout);
 }
 std::vector<std::pair<std::string, std::string>> backend_switches() {

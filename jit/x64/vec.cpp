@@ -59,10 +59,10 @@ WHOLE(vand, Pand, Vpand)
 WHOLE(vandn, Pandn, Vpandn)
 WHOLE(vor, Por, Vpor)
 WHOLE(vxor, Pxor, Vpxor)
-WHOLE(vmul_lo, Pmullw, Vpmullw)
 WHOLE(vmul_hi_s, Pmulhw, Vpmulhw)
 WHOLE(vmul_hi_u, Pmulhuw, Vpmulhuw)
 WHOLE(vmul_even_u, Pmuludq, Vpmuludq)
+WHOLE(vmul_even_s, Pmuldq, Vpmuldq)
 WHOLE(vmul_round, Pmulhrsw, Vpmulhrsw)
 WHOLE(vmadd, Pmaddwd, Vpmaddwd)
 WHOLE(vmadd_us, Pmaddubsw, Vpmaddubsw)
@@ -70,10 +70,6 @@ WHOLE(vsad, Psadbw, Vpsadbw)
 WHOLE(vhadds_s, Phaddsw, Vphaddsw)
 WHOLE(vhsubs_s, Phsubsw, Vphsubsw)
 WHOLE(vshuffle_bytes, Pshufb, Vpshufb)
-WHOLE(vmin_s, Pminsw, Vpminsw)
-WHOLE(vmin_u, Pminub, Vpminub)
-WHOLE(vmax_s, Pmaxsw, Vpmaxsw)
-WHOLE(vmax_u, Pmaxub, Vpmaxub)
 LANES(vadd, SSE(Paddb), SSE(Paddw), SSE(Paddd), SSE(Paddq), AVX(paddb), AVX(paddw), AVX(paddd), AVX(paddq))
 LANES(vsub, SSE(Psubb), SSE(Psubw), SSE(Psubd), SSE(Psubq), AVX(psubb), AVX(psubw), AVX(psubd), AVX(psubq))
 LANES(vadds_s, SSE(Paddsb), SSE(Paddsw), 0, 0, AVX(paddsb), AVX(paddsw), 0, 0)
@@ -84,12 +80,17 @@ LANES(vavg_u, SSE(Pavgb), SSE(Pavgw), 0, 0, AVX(pavgb), AVX(pavgw), 0, 0)
 LANES(vsign, SSE(Psignb), SSE(Psignw), SSE(Psignd), 0, AVX(psignb), AVX(psignw), AVX(psignd), 0)
 LANES(vhadd, 0, SSE(Phaddw), SSE(Phaddd), 0, 0, AVX(phaddw), AVX(phaddd), 0)
 LANES(vhsub, 0, SSE(Phsubw), SSE(Phsubd), 0, 0, AVX(phsubw), AVX(phsubd), 0)
-LANES(vcmp_eq, SSE(Pcmpeqb), SSE(Pcmpeqw), SSE(Pcmpeqd), 0, AVX(pcmpeqb), AVX(pcmpeqw), AVX(pcmpeqd), 0)
-LANES(vcmp_gt_s, SSE(Pcmpgtb), SSE(Pcmpgtw), SSE(Pcmpgtd), 0, AVX(pcmpgtb), AVX(pcmpgtw), AVX(pcmpgtd), 0)
+LANES(vmul_lo, 0, SSE(Pmullw), SSE(Pmulld), 0, 0, AVX(pmullw), AVX(pmulld), 0)
+LANES(vmin_s, SSE(Pminsb), SSE(Pminsw), SSE(Pminsd), 0, AVX(pminsb), AVX(pminsw), AVX(pminsd), 0)
+LANES(vmin_u, SSE(Pminub), SSE(Pminuw), SSE(Pminud), 0, AVX(pminub), AVX(pminuw), AVX(pminud), 0)
+LANES(vmax_s, SSE(Pmaxsb), SSE(Pmaxsw), SSE(Pmaxsd), 0, AVX(pmaxsb), AVX(pmaxsw), AVX(pmaxsd), 0)
+LANES(vmax_u, SSE(Pmaxub), SSE(Pmaxuw), SSE(Pmaxud), 0, AVX(pmaxub), AVX(pmaxuw), AVX(pmaxud), 0)
+LANES(vcmp_eq, SSE(Pcmpeqb), SSE(Pcmpeqw), SSE(Pcmpeqd), SSE(Pcmpeqq), AVX(pcmpeqb), AVX(pcmpeqw), AVX(pcmpeqd), AVX(pcmpeqq))
+LANES(vcmp_gt_s, SSE(Pcmpgtb), SSE(Pcmpgtw), SSE(Pcmpgtd), SSE(Pcmpgtq), AVX(pcmpgtb), AVX(pcmpgtw), AVX(pcmpgtd), AVX(pcmpgtq))
 LANES(vunpack_lo, SSE(Punpcklbw), SSE(Punpcklwd), SSE(Punpckldq), SSE(Punpcklqdq), AVX(punpcklbw), AVX(punpcklwd), AVX(punpckldq), AVX(punpcklqdq))
 LANES(vunpack_hi, SSE(Punpckhbw), SSE(Punpckhwd), SSE(Punpckhdq), SSE(Punpckhqdq), AVX(punpckhbw), AVX(punpckhwd), AVX(punpckhdq), AVX(punpckhqdq))
 LANES(vpack_s, 0, SSE(Packsswb), SSE(Packssdw), 0, 0, AVX(packsswb), AVX(packssdw), 0)
-WHOLE(vpack_u, Packuswb, Vpackuswb)
+LANES(vpack_u, 0, SSE(Packuswb), SSE(Packusdw), 0, 0, AVX(packuswb), AVX(packusdw), 0)
 
 void emit_vabs(X64& e, const Inst& i) {
     static constexpr InstId sse[] = {SSE(Pabsb), SSE(Pabsw), SSE(Pabsd)}, avx[] = {AVX(pabsb), AVX(pabsw), AVX(pabsd)};
@@ -98,102 +99,12 @@ void emit_vabs(X64& e, const Inst& i) {
     vec_unary(e, i, i.a, sse[n], avx[n]);
 }
 
+void emit_vmin_index(X64& e, const Inst& i) { vec_unary(e, i, i.a, Inst_::kIdPhminposuw, Inst_::kIdVphminposuw); }
+void emit_vsad_blocks(X64& e, const Inst& i) { vec_binary(e, i, Inst_::kIdMpsadbw, Inst_::kIdVmpsadbw, i.aux & 7); }
+
 void emit_vzero(X64& e, const Inst& i) {
     const Reg d = e.scratch_xmm();
     e.avx() ? e.as.vpxor(xmm(d), xmm(d), xmm(d)) : e.as.pxor(xmm(d), xmm(d));
-    e.define(i, d, true);
-}
-
-// ---- moves between elements
-
-void emit_vlow(X64& e, const Inst& i) {
-    e.use(i.b);  // these instructions merge only between registers
-    switch (i.lane()) {
-    case Lane::I32: case Lane::F32: vec_binary(e, i, Inst_::kIdMovss, Inst_::kIdVmovss); return;
-    case Lane::I64: case Lane::F64: vec_binary(e, i, Inst_::kIdMovsd, Inst_::kIdVmovsd); return;
-    default: e.fail(__func__);
-    }
-}
-
-void emit_vfrom_int(X64& e, const Inst& i) {
-    const unsigned size = e.size_of(i.a);
-    if (size == 8 && e.value(i.a).at != At::reg) {
-        const Operand s = e.use_rm(i.a, 8);
-        const Reg d = e.scratch_xmm();
-        e.as.emit(e.avx() ? Inst_::kIdVmovq : Inst_::kIdMovq, xmm(d), s);
-        e.define(i, d, true);
-        return;
-    }
-    const Reg s = size < 4 ? e.use_clean(i.a) : e.use(i.a);
-    const Reg d = e.scratch_xmm();
-    if (size == 8) e.avx() ? e.as.vmovq(xmm(d), r64(s)) : e.as.movq(xmm(d), r64(s));
-    else e.avx() ? e.as.vmovd(xmm(d), r32(s)) : e.as.movd(xmm(d), r32(s));
-    e.define(i, d, true);
-}
-
-void emit_vextract(X64& e, const Inst& i) {
-    const unsigned size = bytes(i.type);
-    const Reg s = e.use(i.a);
-    const unsigned at = i.aux * size;  // first byte
-    if (size == 2) {
-        const Reg d = e.dest(e.index_of(i));
-        e.avx() ? e.as.vpextrw(r32(d), xmm(s), Imm(i.aux)) : e.as.pextrw(r32(d), xmm(s), Imm(i.aux));
-        e.define(i, d, true);
-        return;
-    }
-    Reg from = s;
-    if (at != 0) {
-        from = e.scratch_xmm();
-        if (e.avx()) {
-            e.as.vpsrldq(xmm(from), xmm(s), Imm(at));
-        } else {
-            e.as.movdqa(xmm(from), xmm(s));
-            e.as.psrldq(xmm(from), Imm(at));
-        }
-    }
-    const Reg d = e.dest(e.index_of(i));
-    if (size == 8) e.avx() ? e.as.vmovq(r64(d), xmm(from)) : e.as.movq(r64(d), xmm(from));
-    else e.avx() ? e.as.vmovd(r32(d), xmm(from)) : e.as.movd(r32(d), xmm(from));
-    e.define(i, d, size >= 4);
-}
-
-void emit_vinsert(X64& e, const Inst& i) {
-    const unsigned size = lane_bytes(i.lane());
-    const Reg b = e.use(i.b);
-    if (size == 2) {
-        if (e.avx()) {
-            const Reg a = e.use(i.a);
-            const Reg d = e.dies_in_temp(i.a) ? a : e.scratch_xmm();
-            e.as.vpinsrw(xmm(d), xmm(a), r32(b), Imm(i.aux));
-            e.define(i, d, true);
-        } else {
-            const Reg d = e.use_scratch(i.a);
-            e.as.pinsrw(xmm(d), r32(b), Imm(i.aux));
-            e.define(i, d, true);
-        }
-        return;
-    }
-    if (size == 8) {
-        const Reg d = e.use_scratch(i.a), t = e.scratch_xmm();
-        e.avx() ? e.as.vmovq(xmm(t), r64(b)) : e.as.movq(xmm(t), r64(b));
-        if (i.aux == 0) e.avx() ? e.as.vmovsd(xmm(d), xmm(d), xmm(t)) : e.as.movsd(xmm(d), xmm(t));
-        else e.avx() ? e.as.vpunpcklqdq(xmm(d), xmm(d), xmm(t)) : e.as.punpcklqdq(xmm(d), xmm(t));
-        e.define(i, d, true);
-        return;
-    }
-    if (e.cpu.sse41) {
-        const Reg d = e.use_scratch(i.a);
-        if (size == 1) e.avx() ? e.as.vpinsrb(xmm(d), xmm(d), r32(b), Imm(i.aux)) : e.as.pinsrb(xmm(d), r32(b), Imm(i.aux));
-        else e.avx() ? e.as.vpinsrd(xmm(d), xmm(d), r32(b), Imm(i.aux)) : e.as.pinsrd(xmm(d), r32(b), Imm(i.aux));
-        e.define(i, d, true);
-        return;
-    }
-    // Through memory.
-    const Reg d = e.use_scratch(i.a);
-    const x86::Mem at = x86::ptr(x86::rsp, kXmmSaveAt, 16);
-    e.as.movaps(at, xmm(d));
-    e.as.mov(x86::ptr(x86::rsp, kXmmSaveAt + static_cast<i32>(size * i.aux), size), gp(b, size));
-    e.as.movaps(xmm(d), at);
     e.define(i, d, true);
 }
 
@@ -248,27 +159,4 @@ static void shift_bytes(X64& e, const Inst& i, InstId sse, InstId avx) {
 }
 void emit_vshl_bytes(X64& e, const Inst& i) { shift_bytes(e, i, Inst_::kIdPslldq, Inst_::kIdVpslldq); }
 void emit_vshr_bytes(X64& e, const Inst& i) { shift_bytes(e, i, Inst_::kIdPsrldq, Inst_::kIdVpsrldq); }
-
-// ---- shuffles
-
-void emit_vshuffle(X64& e, const Inst& i) { vec_unary(e, i, i.a, Inst_::kIdPshufd, Inst_::kIdVpshufd, i.aux); }
-void emit_vshuffle_lo(X64& e, const Inst& i) { vec_unary(e, i, i.a, Inst_::kIdPshuflw, Inst_::kIdVpshuflw, i.aux); }
-void emit_vshuffle_hi(X64& e, const Inst& i) { vec_unary(e, i, i.a, Inst_::kIdPshufhw, Inst_::kIdVpshufhw, i.aux); }
-void emit_valign(X64& e, const Inst& i) { vec_binary(e, i, Inst_::kIdPalignr, Inst_::kIdVpalignr, i.aux); }
-void emit_vshuffle2(X64& e, const Inst& i) {
-    const bool wide = i.lane() == Lane::I64 || i.lane() == Lane::F64;
-    vec_binary(e, i, wide ? Inst_::kIdShufpd : Inst_::kIdShufps, wide ? Inst_::kIdVshufpd : Inst_::kIdVshufps, wide ? i.aux & 3 : i.aux);
-}
-
-void emit_vmovmask(X64& e, const Inst& i) {
-    const Reg s = e.use(i.a);
-    const Reg d = e.dest(e.index_of(i));
-    switch (i.lane()) {
-    case Lane::I8: e.avx() ? e.as.vpmovmskb(r32(d), xmm(s)) : e.as.pmovmskb(r32(d), xmm(s)); break;
-    case Lane::F32: case Lane::I32: e.avx() ? e.as.vmovmskps(r32(d), xmm(s)) : e.as.movmskps(r32(d), xmm(s)); break;
-    case Lane::F64: case Lane::I64: e.avx() ? e.as.vmovmskpd(r32(d), xmm(s)) : e.as.movmskpd(r32(d), xmm(s)); break;
-    default: e.fail(__func__);
-    }
-    e.define(i, d, true);
-}
 }  // namespace calque::jit::x64

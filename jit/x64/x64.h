@@ -60,7 +60,7 @@ struct Switches {
          avx = true, bmi = true;
 };
 struct HostCpu {
-    bool avx = false, bmi2 = false, lzcnt = false, tzcnt = false, popcnt = false, sse41 = false, ssse3 = false, logic_clears_af = false, shift_sets_af = false;
+    bool avx = false, bmi2 = false, lzcnt = false, tzcnt = false, popcnt = false, sse42 = false, logic_clears_af = false, shift_sets_af = false;
     static HostCpu detect();
 };
 

@@ -443,8 +443,23 @@ private:
             {Op::vmul_round, Lane::I16, Lane::I16, 1}, {Op::vmadd_us, Lane::I8, Lane::I8, 1},    {Op::vsign, Lane::I8, Lane::I32, 1},
             {Op::vabs, Lane::I8, Lane::I32, 1},        {Op::vhadd, Lane::I16, Lane::I32, 1},     {Op::vhsub, Lane::I16, Lane::I32, 1},
             {Op::vhadds_s, Lane::I16, Lane::I16, 1},   {Op::vhsubs_s, Lane::I16, Lane::I16, 1},  {Op::valign, Lane::I8, Lane::I8, 256},
-            {Op::vshuffle_bytes, Lane::I8, Lane::I8, 1},
+            {Op::vshuffle_bytes, Lane::I8, Lane::I8, 1}, {Op::vmul_lo, Lane::I16, Lane::I32, 1}, {Op::vmul_even_s, Lane::I32, Lane::I32, 1},
+            {Op::vsad_blocks, Lane::I16, Lane::I16, 8}, {Op::vmin_index, Lane::I16, Lane::I16, 1}, {Op::vmin_s, Lane::I8, Lane::I32, 1},
+            {Op::vmin_u, Lane::I8, Lane::I32, 1},      {Op::vmax_s, Lane::I8, Lane::I32, 1},     {Op::vmax_u, Lane::I8, Lane::I32, 1},
+            {Op::vcmp_eq, Lane::I8, Lane::I64, 1},     {Op::vcmp_gt_s, Lane::I8, Lane::I64, 1},  {Op::vpack_u, Lane::I16, Lane::I32, 1},
+            {Op::vblend, Lane::I16, Lane::I64, 256},   {Op::vblend_sign, Lane::I32, Lane::I64, 1}, {Op::vblend_sign, Lane::I8, Lane::I8, 1},
+            {Op::vinsert_lane, Lane::I32, Lane::I32, 256},
         };
+        if (r_.one_in(8)) {
+            const unsigned from = r_.below(3);
+            vec(r_.one_in(2) ? Op::vwiden_s : Op::vwiden_u, static_cast<Lane>(from), a, 0, static_cast<u8>(from + 1 + r_.below(3 - from)));
+            return;
+        }
+        if (r_.one_in(16)) {
+            const Ref b = value(Type::V128);
+            flags_.push_back(vec(Op::vtest, Lane::I64, a, b, 0, Type::I16));
+            return;
+        }
         const Shape& s = shapes[r_.below(std::size(shapes))];
         const unsigned args = info(s.op).args;
         const Ref b = args > 1 ? value(Type::V128) : Ref{0}, c = args > 2 ? value(Type::V128) : Ref{0};

@@ -74,9 +74,7 @@ struct Generator::Maker {
         // A repeat prefix makes AMD's LOOPE and LOOPNE the one that the prefix names.
         if (named({"LOOP"}) && (c.in.rep || c.in.repne)) return true;
         // 0F 0D with a register: #UD on AMD, a NOP on Intel.
-        if (c.in.mn == Mn::NOP && c.in.opcode == 0x0d && c.in.modrm >= 0xc0) return true;
-        // The SSE4.1 form of PEXTRW, which models without it refuse.
-        return c.in.mn == Mn::PEXTRW && c.in.opcode == 0x15;
+        return c.in.mn == Mn::NOP && c.in.opcode == 0x0d && c.in.modrm >= 0xc0;
     }
 
     static bool canonical(u64 a) { return static_cast<u64>(static_cast<i64>(a << 16) >> 16) == a; }
@@ -455,6 +453,20 @@ struct Generator::Maker {
             }
     }
 
+    // ---- what particular vector instructions want
+
+    void set_vector(const Operand& o, const jit::V128& v) {
+        if (o.kind == Operand::xmm) c.fx.xmm[o.reg] = v;
+        else if (o.is_mem()) put(linear(o), v.lo, 8), put(linear(o) + 8, v.hi, 8);
+    }
+    void vector_specials() {
+        if (named({"PTEST"}) && r.chance(60)) {   // bits within a, or outside of it, or few
+            const jit::V128 a = c.fx.xmm[c.in.op[0].reg];
+            const u64 flip = r.chance(50) ? ~u64{0} : 0, some = r.chance(50) ? ~u64{0} : r.chance(50) ? r.next() : 0;
+            set_vector(c.in.op[1], {(a.lo ^ flip) & some, (a.hi ^ flip) & some});
+        }
+    }
+
     bool make() {
         const RuleForms& rule = g.rules_[r.below(static_cast<u32>(g.rules_.size()))];
         const Form& form = rule.forms[r.below(static_cast<u32>(rule.forms.size()))];
@@ -464,7 +476,7 @@ struct Generator::Maker {
         memory_operands();
         if (c.length == 0) return false;
         specials();
-        if (c.vector) fpu_and_sse();
+        if (c.vector) fpu_and_sse(), vector_specials();
         else fresh_memory();
         return branches();
     }
