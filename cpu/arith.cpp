@@ -1,4 +1,5 @@
 // Arithmetic that no straight line of IR expresses well.
+#include "cpu/cpu.h"
 #include "cpu/helpers.h"
 #include "cpu/system.h"
 
@@ -10,11 +11,14 @@ u16 szp_flags(u8 v) {
 }
 bool flag(const CpuState& s, u16 f) { return s.flags & f; }
 
-// OF is undefined after DAA and DAS: here that of the correction, as on AMD's Zen.
+bool zen(const CpuState& s) { return s.cpu->has_feature(Isa::zen); }
+
+// OF is undefined after DAA and DAS: Intel clears it; on Zen it is that of the correction.
 u8 decimal_add(CpuState& s, u8 al) {
     const bool low = (al & 15) > 9 || flag(s, jit::fl::AF), high = al > 0x99 || flag(s, jit::fl::CF);
     const u8 r = static_cast<u8>(al + (low ? 6 : 0) + (high ? 0x60 : 0));
-    s.flags = static_cast<u16>(szp_flags(r) | (low ? jit::fl::AF : 0) | (high ? jit::fl::CF : 0) | (~al & r & 0x80 ? jit::fl::OF : 0));
+    const bool overflow = zen(s) && (~al & r & 0x80);
+    s.flags = static_cast<u16>(szp_flags(r) | (low ? jit::fl::AF : 0) | (high ? jit::fl::CF : 0) | (overflow ? jit::fl::OF : 0));
     return r;
 }
 
@@ -22,18 +26,24 @@ u8 decimal_sub(CpuState& s, u8 al) {
     const bool low = (al & 15) > 9 || flag(s, jit::fl::AF), high = al > 0x99 || flag(s, jit::fl::CF);
     const bool borrow = low && al < 6;
     const u8 r = static_cast<u8>(al - (low ? 6 : 0) - (high ? 0x60 : 0));
-    s.flags = static_cast<u16>(szp_flags(r) | (low ? jit::fl::AF : 0) | (high || borrow ? jit::fl::CF : 0) | (al & ~r & 0x80 ? jit::fl::OF : 0));
+    const bool overflow = zen(s) && (al & ~r & 0x80);
+    s.flags = static_cast<u16>(szp_flags(r) | (low ? jit::fl::AF : 0) | (high || borrow ? jit::fl::CF : 0) | (overflow ? jit::fl::OF : 0));
     return r;
 }
 
-/// AAA and AAS. SF, ZF, PF and OF are undefined: here those of the 16-bit correction, as on AMD's Zen.
+/// AAA and AAS. SF, ZF, PF and OF are undefined: Intel takes them from AL as it ends up; Zen from the 16-bit correction.
 u16 ascii_adjust(CpuState& s, u16 ax, int sign) {
     const bool adjust = (ax & 15) > 9 || flag(s, jit::fl::AF);
     const u16 before = ax;
     if (adjust) ax = static_cast<u16>(ax + sign * 0x106);
+    const u16 carry = adjust ? jit::fl::AF | jit::fl::CF : 0;
+    if (!zen(s)) {
+        s.flags = szp_flags(static_cast<u8>(ax & 15)) | carry;
+        return ax & 0xff0f;
+    }
     const bool overflow = (sign > 0 ? ~before & ax : before & ~ax) & 0x8000;
     s.flags = static_cast<u16>(jit::fl::One | (ax ? 0 : jit::fl::ZF) | (ax & 0x8000 ? jit::fl::SF : 0) | (szp_flags(static_cast<u8>(ax)) & jit::fl::PF) |
-                               (overflow ? jit::fl::OF : 0) | (adjust ? jit::fl::AF | jit::fl::CF : 0));
+                               (overflow ? jit::fl::OF : 0) | carry);
     return ax & 0xff0f;
 }
 }  // namespace

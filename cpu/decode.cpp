@@ -232,8 +232,11 @@ Decode decode(const u8* bytes, size_t size, u64 rip, jit::Mode m, const IsaSet& 
     for (unsigned i = 0; i < zi.operand_count && out.op_count < 4; ++i)
         if (zo[i].visibility != ZYDIS_OPERAND_VISIBILITY_HIDDEN) set_operand(zi, zo[i], bytes, out);
 
-    // F3 41 90 is XCHG R8, RAX with a meaningless prefix; Zydis says PAUSE.
-    if (out.mn == Mn::PAUSE && code64 && (zi.attributes & ZYDIS_ATTRIB_HAS_REX) && zi.raw.rex.B) {
+    // MOVSXD with a 16-bit destination reads 16 bits on Intel and 32 on AMD, as Zydis says.
+    if (!features.has(Isa::zen) && out.mn == Mn::MOVSXD && out.op_size == 2 && out.op[1].is_mem()) out.op[1].size = 2;
+
+    // F3 41 90: PAUSE on Intel, as Zydis says; XCHG R8, RAX with a meaningless prefix on AMD.
+    if (features.has(Isa::zen) && out.mn == Mn::PAUSE && code64 && (zi.attributes & ZYDIS_ATTRIB_HAS_REX) && zi.raw.rex.B) {
         out.mn = Mn::XCHG, out.op_count = 2;
         out.op[0] = {.kind = Operand::gpr, .reg = R8, .size = out.op_size};
         out.op[1] = {.kind = Operand::gpr, .reg = RAX, .size = out.op_size};

@@ -36,9 +36,10 @@ bool find_pieces(CpuState& s, u64 address, unsigned size, Access access, unsigne
         s.exception.noncanonical = true;
         return false;
     }
-    // Beyond a flat segment's limit; translated code does not check those (SDM vol. 3A, "Limit Checking").
+    // Beyond a flat segment's limit; translated code does not check those. The manual leaves it open whether such an access faults (SDM
+    // vol. 3A, "Limit Checking"): it does on Zen; on Intel it goes on at address 0.
     constexpr u32 Flat = mode::FlatDs | mode::FlatEs | mode::FlatSs;
-    if (!s.code64() && !system && (s.x.mode.bits & Flat) == Flat && address + size - 1 > 0xffffffff) {
+    if (s.cpu->has_feature(Isa::zen) && !s.code64() && !system && (s.x.mode.bits & Flat) == Flat && address + size - 1 > 0xffffffff) {
         raise(s, vec::GP, 0);
         s.exception.noncanonical = true;   // #SS where the stack segment was used
         return false;

@@ -39,6 +39,7 @@ constexpr Feature kFeatures[] = {
     {"lm", Isa::long_mode, ExtEdx, 29},
     {"lahf64", Isa::lahf64, ExtEcx, 0}, {"lzcnt", Isa::lzcnt, ExtEcx, 5}, {"prefetchw", Isa::prefetchw, ExtEcx, 8},
     {"invtsc", Isa::invtsc, PowerEdx, 8}, {"arat", Isa::arat, ThermalEax, 2}, {"xsaveopt", Isa::xsaveopt, XsaveEax, 0}, {"xsavec", Isa::xsavec, XsaveEax, 1}, {"xgetbv1", Isa::xgetbv1, XsaveEax, 2}, {"xsaves", Isa::xsaves, XsaveEax, 3},
+    {"zen", Isa::zen, None, 0},
 };
 
 template <class... F>

@@ -48,7 +48,12 @@ public:
     /// After probe_write(), when it is too late to run the instruction again: as a bus master would.
     void write_surely(Gpr r, u64 value);
     /// After the last iteration that was possible now. `stop`: the condition of REPE or REPNE has ended it.
-    void finish(bool stop = false);
+    /// Returns whether the instruction has ended.
+    bool finish(bool stop = false);
+    /// 32-bit addresses in 64-bit code: Intel clears the upper halves of RCX and of the pointers given, also when there is nothing to do or
+    /// the first element faults; Zen, when the first element is done.
+    void cut(bool si, bool di);
+    bool zen() const { return s.cpu->has_feature(Isa::zen); }
 
 private:
     void put(u64& reg, u64 v) const { reg = address_size_ == 8 ? v : address_size_ == 4 ? v & 0xffffffff : (reg & ~u64{0xffff}) | (v & 0xffff); }
@@ -130,12 +135,20 @@ void StringOp::write_surely(Gpr r, u64 value) {
     }
 }
 
-void StringOp::finish(bool stop) {
+void StringOp::cut(bool si, bool di) {
+    if (address_size_ != 4 || zen()) return;
+    put(s.gpr[RCX], s.gpr[RCX]);
+    if (si) put(s.gpr[RSI], s.gpr[RSI]);
+    if (di) put(s.gpr[RDI], s.gpr[RDI]);
+}
+
+bool StringOp::finish(bool stop) {
     over_ = !rep || stop || !left();
     s.x.rip = over_ ? next_ : rip_;
     // "If an interrupt arrives after any iteration but the last, RF is set in the saved EFLAGS."
     if (!over_) s.eflags_system |= eflags::RF, s.rf_at = s.x.icount() + s.x.unretired;
     if (s.pending_debug) s.cpu->end_slice();
+    return over_;
 }
 
 u64 load(const u8* p, unsigned size) {
@@ -212,12 +225,16 @@ u64 fill_stretch(StringOp& op, u64 value) {
     return n;
 }
 
+// CMPS and SCAS: when a fault or interrupt comes between two iterations, the flags are those of the last comparison on Zen and those from
+// before the instruction on Intel (SDM vol. 2B, "REP/REPE/REPZ/REPNE/REPNZ").
+
 /// Has the condition of REPE/REPNE ended the loop after a comparison?
 bool ends(Rep rep, u64 a, u64 b) { return (rep == RepEqual && a != b) || (rep == RepNotEqual && a == b); }
 }  // namespace
 
 u64 helper_rep_movs(CpuState& s, u64 what, u64 rip, u64 next) {
     StringOp op{s, what, rip, next};
+    op.cut(true, true);
     while (op.more()) {
         if (const u64 n = move_stretch(op)) {
             op.advance(n, true, true);
@@ -233,6 +250,7 @@ u64 helper_rep_movs(CpuState& s, u64 what, u64 rip, u64 next) {
 
 u64 helper_rep_stos(CpuState& s, u64 what, u64 rip, u64 next) {
     StringOp op{s, what, rip, next};
+    op.cut(false, true);
     while (op.more()) {
         if (const u64 n = fill_stretch(op, s.gpr[RAX])) {
             op.advance(n, false, true);
@@ -247,6 +265,7 @@ u64 helper_rep_stos(CpuState& s, u64 what, u64 rip, u64 next) {
 
 u64 helper_rep_lods(CpuState& s, u64 what, u64 rip, u64 next) {
     StringOp op{s, what, rip, next};
+    op.cut(false, false);
     while (op.more()) {
         u8* from;
         u64 v, n = op.stretch(RSI, op.source, false, op.affordable(), from);
@@ -262,8 +281,10 @@ u64 helper_rep_lods(CpuState& s, u64 what, u64 rip, u64 next) {
 
 u64 helper_rep_cmps(CpuState& s, u64 what, u64 rip, u64 next) {
     StringOp op{s, what, rip, next};
+    op.cut(false, false);
     bool stop = false;
     u64 a = 0, b = 0;
+    u16 flags = s.flags;
     while (!stop && op.more()) {
         u8 *x, *y;
         u64 n = op.stretch(RSI, op.source, false, op.affordable(), x);
@@ -280,23 +301,27 @@ u64 helper_rep_cmps(CpuState& s, u64 what, u64 rip, u64 next) {
             op.charge(done);
         } else {
             op.charge(1);
-            // When both fault, Zen reports the second operand's, as in the unrepeated form, but the first's for REPE CMPSB.
-            if (op.size == 1 && op.rep == RepEqual && !op.read(RSI, op.source, a)) return 0;
+            // When both fault, the second operand's is reported, as in the unrepeated form; on Zen the first's for REPE CMPSB.
+            if (op.zen() && op.size == 1 && op.rep == RepEqual && !op.read(RSI, op.source, a)) return 0;
             if (!op.read(RDI, ES, b) || !op.read(RSI, op.source, a)) return 0;
             stop = ends(op.rep, a, b);
             done = 1;
         }
-        s.flags = flags_of_sub(a, b, op.size);
+        flags = flags_of_sub(a, b, op.size);
+        if (op.zen()) s.flags = flags;
         op.advance(done, true, true);
     }
-    return op.finish(stop), 0;
+    if (op.finish(stop)) s.flags = flags;
+    return 0;
 }
 
 u64 helper_rep_scas(CpuState& s, u64 what, u64 rip, u64 next) {
     StringOp op{s, what, rip, next};
+    op.cut(false, false);
     const u64 a = op.size == 8 ? s.gpr[RAX] : s.gpr[RAX] & ((u64{1} << (8 * op.size)) - 1);
     bool stop = false;
     u64 b = 0;
+    u16 flags = s.flags;
     while (!stop && op.more()) {
         u8* y;
         const u64 n = op.stretch(RDI, ES, false, op.affordable(), y);
@@ -314,10 +339,12 @@ u64 helper_rep_scas(CpuState& s, u64 what, u64 rip, u64 next) {
             stop = ends(op.rep, a, b);
             done = 1;
         }
-        s.flags = flags_of_sub(a, b, op.size);
+        flags = flags_of_sub(a, b, op.size);
+        if (op.zen()) s.flags = flags;
         op.advance(done, false, true);
     }
-    return op.finish(stop), 0;
+    if (op.finish(stop)) s.flags = flags;
+    return 0;
 }
 
 u64 helper_ins(CpuState& s, u64 what, u64 rip, u64 next) {

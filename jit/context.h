@@ -30,11 +30,12 @@ struct Tlb {
     FetchEntry fetch[1u << kFetchBits];
 };
 
-/// Why an instruction could not go on. The instruction has changed nothing but memory it will write again.
+/// Why an instruction does not go on. But for `done`, it has changed nothing that running it again would not.
 enum class Fault : u8 {
     none,
     raise,        // an exception; the guest layer holds the details
     alone_mmio,   // touches a device and is not its block's last: run it by itself, and cut blocks after it from now on
+    done,         // none: a helper has done all of the instruction, and what follows the call must not be done
     alone_code,   // would overwrite the block it stands in: run it by itself
 };
 

@@ -264,9 +264,11 @@ bool Engine::Impl::settle_fault(Stop& stop) {
     BlockRecord& r = cache.record(x.block);
     ASSERT(x.unretired >= 1 && x.unretired <= r.insn_count);
     const unsigned insn = r.insn_count - x.unretired;
-    x.rip = r.rip_of(insn);
-    x.budget += x.unretired;
+    const bool done = x.fault == Fault::done;
+    x.rip = done ? r.rip_after(insn) : r.rip_of(insn);
+    x.budget += x.unretired - done;
     x.unretired = 0;
+    if (done) return x.fault = Fault::none, true;
     if (x.fault == Fault::raise) return stop = Stop::fault, false;
     if (x.fault == Fault::alone_mmio && r.page && !r.dead) {
         if (!r.page->cuts) r.page->cuts = std::make_unique<PageCuts>();

@@ -243,6 +243,7 @@ u64 helper_fpu_word(CpuState& s, u64 a, u64, u64) {
 u64 helper_mmx_begin(CpuState& s, u64 a, u64, u64) {
     X87 x{s, 0, 0};
     if (x.pending()) return 0;
+    if (a == 9) return x.f.top_tags &= ~7u, 0;
     x.f.top_tags = 0xff00;
     if (a < 8) x.f.reg[a].se = 0xffff;
     return 0;

@@ -1,5 +1,6 @@
 #include "cpu/fpu/sse.h"
 
+#include "cpu/cpu.h"
 #include "cpu/helpers.h"
 #include "cpu/memory.h"
 #include "jit/interp/lanes.h"
@@ -46,7 +47,7 @@ u64 helper_sse_estimate(CpuState& s, u64 a, u64 b, u64 c) {
 }
 
 namespace {
-/// Faults do not depend on the mask, as on AMD's Zen; the manual leaves that to the implementation.
+/// Faults do not depend on the mask, as on Intel's and AMD's processors; the manual leaves that to the implementation.
 void move_masked(CpuState& s, u64 address, u64 data, u64 mask) {
     for (unsigned i = 0; i < 8; ++i)
         if (mask >> (8 * i + 7) & 1)
@@ -60,10 +61,12 @@ u64 helper_mask_move(CpuState& s, u64 a, u64 b, u64 c) {
 }
 
 u64 helper_mask_move16(CpuState& s, u64 a, u64 b, u64 c) {
-    const V128 data = s.xmm[b & 15], mask = s.xmm[c & 15];
-    if (!probe_linear(s, a, 8, true) || !probe_linear(s, a + 8, 8, true)) return 0;
+    const V128 data = s.xmm[c & 15], mask = s.xmm[c >> 8 & 15];
+    // Zen checks the lower half first, Intel the upper one.
+    const bool zen = s.cpu->has_feature(Isa::zen);
+    if (!probe_linear(s, zen ? a : b, 8, true) || !probe_linear(s, zen ? b : a, 8, true)) return 0;
     move_masked(s, a, data.lo, mask.lo);
-    if (s.x.fault == jit::Fault::none) move_masked(s, a + 8, data.hi, mask.hi);
+    if (s.x.fault == jit::Fault::none) move_masked(s, b, data.hi, mask.hi);
     return 0;
 }
 }  // namespace calque

@@ -1,5 +1,7 @@
 #include "cpu/fpu/x87.h"
 
+#include <cstring>
+
 #include "cpu/fpu/fast.h"
 #include "cpu/helpers.h"
 #include "cpu/memory.h"
@@ -61,6 +63,16 @@ void X87::note_unmasked() {
     f.sw |= fsw::ES | fsw::B;
     f.opcode = op.fop;
     f.dp = address_;
+}
+
+void X87::prepare_store(u64 rip) {
+    f.store_sw = static_cast<u16>(env.flags | (env.rounded_up ? fsw::C1 : 0) | (empty(0) ? fsw::SF : 0));
+    f.store_kept = env.flags & ~env.masks & ~PE;
+    if (!f.store_kept || zen()) return;
+    f.sw = static_cast<u16>((f.sw & ~fsw::C1) | f.store_sw);
+    note_unmasked();
+    f.ip = rip;
+    s.x.fault = jit::Fault::done;
 }
 
 bool X87::settle() {
@@ -269,22 +281,35 @@ unsigned stored_bytes(FpuOp::Source s) {
 }
 }  // namespace
 
-u64 helper_fpu_store_value(CpuState& s, u64 a, u64, u64 c) {
+u64 helper_fpu_store_value(CpuState& s, u64 a, u64 b, u64 c) {
     u64 v;
     if (fast_store(s.fpu, a, v)) return v;
     X87 x{s, a, c};
     if (x.pending()) return 0;
-    const bool none = x.empty(0);
     v = stored(x);
+    x.prepare_store(b);
     auto& f = s.fpu;
-    f.store_sw = static_cast<u16>(x.env.flags | (x.env.rounded_up ? fsw::C1 : 0) | (none ? fsw::SF : 0));
-    f.store_kept = x.env.flags & ~x.env.masks & ~PE;
-    if (f.store_kept) {
+    if (f.store_kept && x.zen()) {
         // Nothing may be stored: give back what is there, which must be writable all the same.
         v = 0;
         if (!probe_linear(s, c, stored_bytes(x.op.source), true) || !read_linear(s, c, &v, stored_bytes(x.op.source))) return 0;
     }
     return v;
+}
+
+u64 helper_fpu_store_wide(CpuState& s, u64 a, u64 b, u64 c) {
+    X87 x{s, a, c};
+    if (x.pending()) return 0;
+    const F80 v = x.empty(0) ? kDefaultNan80 : x.st(0);
+    if (x.op.op == fop::bstp) {
+        const Bcd d = f80_to_bcd(v, x.env);
+        std::memcpy(&s.x.vec, d.bytes, sizeof d.bytes);   // hosts are little-endian
+    } else {
+        s.x.vec = {v.sig, v.se};
+    }
+    if (x.empty(0)) x.env.flags = IE;
+    x.prepare_store(b);
+    return s.x.vec.lo;
 }
 
 u64 helper_fpu_store_done(CpuState& s, u64 a, u64, u64 c) {

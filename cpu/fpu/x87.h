@@ -1,6 +1,6 @@
 // The x87 behind its helpers: stack, tags, exceptions. See SDM vol. 1, "Programming with the x87 FPU".
 #pragma once
-#include "cpu/state.h"
+#include "cpu/cpu.h"
 #include "support/softfloat/softfloat.h"
 
 namespace calque {
@@ -52,7 +52,10 @@ public:
         env.rounding = static_cast<fp::Round>(f.cw >> 10 & 3);
         env.precision = fp::precision_of(f.cw >> 8 & 3);
         env.masks = f.cw & fp::kAllFlags;
+        env.zen = zen();
     }
+
+    bool zen() const { return s.cpu->has_feature(Isa::zen); }
 
     /// True when an exception of an earlier instruction is pending; #MF has been raised then.
     bool pending();
@@ -94,6 +97,9 @@ public:
     /// A stack underflow's masked response: default NaN to ST(to), and pops.
     void underflow(unsigned to);
     void note_unmasked();
+    /// Before a store to memory: what it does to FSW, and whether an unmasked exception keeps it from happening. Then the operand must be
+    /// writable all the same on Zen; on Intel the instruction ends before it looks at the operand.
+    void prepare_store(u64 rip);
 
     CpuState& s;
     FpuState& f;

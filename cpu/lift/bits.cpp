@@ -51,8 +51,8 @@ void bit_op(Lifter& l, const Insn& in, BitOp op) {
     l.set_flag(fl::CF, l.ir.trunc(l.ir.and_(l.ir.shr(old, index), u64{1}), Type::I8));
 }
 
-/// A zero source leaves the destination alone and sets ZF. The other flags are undefined; on Zen PF follows the index and the rest
-/// become 0.
+/// A zero source leaves the destination alone and sets ZF. The other flags are undefined; PF follows the index and the rest become 0,
+/// as on Intel's and AMD's processors.
 void scan(Lifter& l, const Insn& in, bool forward) {
     const Val src = l.read(in.op[1]), zero = l.ir.icmp(Cmp::eq, src, u64{0});
     const unsigned w = in.op[1].size * 8u;
@@ -65,13 +65,14 @@ void scan(Lifter& l, const Insn& in, bool forward) {
     l.set_flags(l.ir.flag_merge(l.ir.flags_logic(parity), l.ir.shl(l.ir.zext(zero, Type::I16), 14u), fl::ZF));
 }
 
-/// LZCNT and TZCNT: CF tells a zero source, ZF a zero result. The others are undefined; on Zen OF stays and the rest become 0.
+/// LZCNT and TZCNT: CF tells a zero source, ZF a zero result. The others are undefined and become 0; on Zen OF stays.
 void count_zeros(Lifter& l, const Insn& in, Op op) {
     const Val src = l.read(in.op[1]), n = l.ir.unary(op, src);
     l.write(in.op[0], n);
     const Val cf = l.ir.shl(l.ir.zext(l.ir.icmp(Cmp::eq, src, u64{0}), Type::I16), 8u);
     const Val zf = l.ir.shl(l.ir.zext(l.ir.icmp(Cmp::eq, n, u64{0}), Type::I16), 14u);
-    l.set_flags(l.ir.or_(cf, zf), fl::All & ~fl::OF);
+    if (l.zen()) l.set_flags(l.ir.or_(cf, zf), fl::All & ~fl::OF);
+    else l.set_flags(l.ir.or_(l.ir.or_(cf, zf), u64{fl::One}));
 }
 }  // namespace
 

@@ -48,9 +48,11 @@ void lift_call(Lifter& l, const Insn& in) {
     const bool direct = in.op[0].kind == Operand::rel;
     const Val to = direct ? l.c64(cut(l, in, in.op[0].value)) : l.ir.zext(l.read(in.op[0]), Type::I64);
     const Val top = l.ir.zext(l.ir.sub(l.gpr(RSP, l.stack_size()), u64{size}), Type::I64), at = l.linear(SS, top, size, true);
-    // The push's faults come before the target's.
-    if (const Val ok = l.target_ok(to)) l.ir.call_if(l.ir.icmp(Cmp::eq, ok, u64{0}), static_cast<u16>(Helper::refuse_call), at, l.c64(size));
+    // The push's faults come before the target's. After the latter Intel has stored the return address all the same, Zen has not.
+    if (l.zen())
+        if (const Val ok = l.target_ok(to)) l.ir.call_if(l.ir.icmp(Cmp::eq, ok, u64{0}), static_cast<u16>(Helper::refuse_call), at, l.c64(size));
     l.ir.store(at, l.ir.constant(jit::int_type(size), l.next_rip()));
+    if (!l.zen()) l.check_target(to);
     l.set_sp(top);
     l.ir.jump_to(to);
 }
@@ -89,12 +91,20 @@ void lift_int1(Lifter& l, const Insn&) { l.end_with(Helper::interrupt, l.c64(1),
 void lift_iret(Lifter& l, const Insn& in) { l.end_with(Helper::iret, {}, l.c64(in.op_size)); }
 void lift_ud(Lifter& l, const Insn&) { l.raise(6); }
 
+/// Zen reads both bounds before it compares; Intel reads the upper one only when the lower one holds.
 void lift_bound(Lifter& l, const Insn& in) {
     const unsigned size = in.op[0].size;
     const Type t = jit::int_type(size);
-    const Val at = l.linear(in.op[1], size * 2, false), index = l.read(in.op[0]);
-    const Val low = l.ir.load(t, at), high = l.ir.load(t, l.ir.add(at, u64{size}));
-    l.ir.guard(l.ir.and_(l.ir.icmp(Cmp::sge, index, low), l.ir.icmp(Cmp::sle, index, high)), jit::fault_code(5));
+    const Val index = l.read(in.op[0]);
+    const auto require = [&](Cmp c, Val bound) { l.ir.guard(l.ir.icmp(c, index, bound), jit::fault_code(5)); };
+    if (l.zen()) {
+        const Val at = l.linear(in.op[1], size * 2, false), low = l.ir.load(t, at), high = l.ir.load(t, l.ir.add(at, u64{size}));
+        require(Cmp::sge, low), require(Cmp::sle, high);
+        return;
+    }
+    const Val ea = l.effective(in.op[1]), second = l.ir.add(l.ir.trunc(ea, jit::int_type(in.addr_size)), u64{size});
+    require(Cmp::sge, l.ir.load(t, l.linear(in.op[1].seg, ea, size, false)));
+    require(Cmp::sle, l.ir.load(t, l.linear(in.op[1].seg, l.ir.zext(second, Type::I64), size, false)));
 }
 
 void lift_syscall(Lifter& l, const Insn&) { l.end_with(Helper::syscall); }

@@ -26,7 +26,7 @@ void lift_aad(Lifter& l, const Insn& in) {
     const Val ah = l.ir.extract(l.gpr64(RAX), 8, Type::I8), al = l.gpr(RAX, 1);
     const Val tens = l.ir.mul(ah, l.ir.constant(Type::I8, base)), sum = l.ir.add(al, tens);
     l.set_gpr(RAX, l.ir.zext(sum, Type::I16));
-    // OF, AF and CF are undefined; they are those of the addition, as on AMD's Zen.
+    // OF, AF and CF are undefined; they are those of the addition, as on Intel's and AMD's processors.
     l.set_flags(l.ir.flags(jit::Op::flags_add, al, tens));
 }
 }  // namespace calque

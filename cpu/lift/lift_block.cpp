@@ -43,8 +43,8 @@ struct LimitCheck {
     }
 };
 
-void lift_fault(Block& out, u64 rip, Decode why, jit::Mode m) {
-    Lifter l{out, m};
+void lift_fault(Block& out, u64 rip, Decode why, jit::Mode m, const IsaSet& features) {
+    Lifter l{out, m, features};
     l.ir.insn(rip, 1);
     if (why == Decode::too_long) l.raise(13, 0);
     else l.raise(6);
@@ -56,7 +56,7 @@ void lift_fault(Block& out, u64 rip, Decode why, jit::Mode m) {
 
 void lift_block(const jit::LiftRequest& r, const IsaSet& features, Block& out) {
     begin(out, r.rip, r.mode);
-    Lifter l{out, r.mode};
+    Lifter l{out, r.mode, features};
     LimitCheck limit;
     u32 at = r.offset;
     u64 rip = r.rip;
@@ -65,7 +65,7 @@ void lift_block(const jit::LiftRequest& r, const IsaSet& features, Block& out) {
         if (out.insn_count && r.stops && r.stops->test(at)) break;
         const Decode d = decode(r.page + at, std::min<size_t>(15, 4096 - at), rip, r.mode, features, in);
         if (d != Decode::ok) {
-            if (out.insn_count == 0 && d != Decode::more) return begin(out, r.rip, r.mode), lift_fault(out, rip, d, r.mode);
+            if (out.insn_count == 0 && d != Decode::more) return begin(out, r.rip, r.mode), lift_fault(out, rip, d, r.mode, features);
             break;
         }
         l.mark(in);
@@ -86,8 +86,8 @@ bool lift_one(const u8* bytes, size_t size, u64 rip, jit::Mode m, const IsaSet& 
     Insn in;
     const Decode d = decode(bytes, size, rip, m, features, in);
     if (d == Decode::more) return false;
-    if (d != Decode::ok) return lift_fault(out, rip, d, m), true;
-    Lifter l{out, m};
+    if (d != Decode::ok) return lift_fault(out, rip, d, m, features), true;
+    Lifter l{out, m, features};
     LimitCheck limit;
     l.mark(in);
     limit.emit(l);

@@ -13,7 +13,7 @@ using jit::Val;
 
 class Lifter {
 public:
-    Lifter(jit::Block& block, jit::Mode mode) : ir{block}, mode_{mode} {}
+    Lifter(jit::Block& block, jit::Mode mode, const IsaSet& features) : ir{block}, mode_{mode}, features_{features} {}
     /// Marks the start of an instruction, and calls its rule.
     void mark(const Insn&);
     void apply(const Insn&);
@@ -25,6 +25,8 @@ public:
     bool code64() const { return mode_.bits & mode::Code64; }
     jit::Mode mode() const { return mode_; }
     bool has(u32 mode_bit) const { return mode_.bits & mode_bit; }
+    /// Do what AMD's Zen does where the manuals leave it open, not what Intel's processors do.
+    bool zen() const { return features_.has(Isa::zen); }
     /// Stack address size in bytes: 2, 4 or 8.
     unsigned stack_size() const { return code64() ? 8 : has(mode::Stack32) ? 4 : 2; }
     /// The RIP after this instruction, and any RIP cut to what the code size allows.
@@ -107,6 +109,7 @@ public:
 private:
     const Insn* in_ = nullptr;
     jit::Mode mode_;
+    const IsaSet& features_;
 };
 
 using Rule = void (*)(Lifter&, const Insn&);

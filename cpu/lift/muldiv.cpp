@@ -9,10 +9,13 @@ using jit::Type;
 
 namespace {
 
-/// CF = OF = "the upper half matters". SF ZF PF AF are undefined; they stay, as on AMD's Zen.
-void set_product_flags(Lifter& l, Val overflow) {
+/// CF = OF = "the upper half matters". The others are undefined: Intel takes SF and PF from the lower half of the product and clears ZF and
+/// AF, Zen leaves all four alone.
+void set_product_flags(Lifter& l, Val low, Val overflow) {
+    namespace fl = jit::fl;
     const Val both = l.ir.or_(l.ir.shl(l.ir.zext(overflow, Type::I16), 8u), l.ir.zext(overflow, Type::I16));
-    l.set_flags(both, jit::fl::CF | jit::fl::OF);
+    if (l.zen()) l.set_flags(both, fl::CF | fl::OF);
+    else l.set_flags(l.ir.flag_merge(l.ir.flags_logic(low), both, fl::CF | fl::OF | fl::ZF));
 }
 
 /// One operand: AX, DX:AX, EDX:EAX or RDX:RAX = accumulator * operand.
@@ -23,20 +26,20 @@ void multiply_wide(Lifter& l, const Insn& in, bool is_signed) {
         const auto wide = [&](Val v) { return is_signed ? l.ir.sext(v, Type::I16) : l.ir.zext(v, Type::I16); };
         const Val product = l.ir.mul(wide(acc), wide(src)), low = l.ir.trunc(product, Type::I8);
         l.set_gpr(RAX, product);
-        set_product_flags(l, l.ir.icmp(Cmp::ne, product, wide(low)));
+        set_product_flags(l, low, l.ir.icmp(Cmp::ne, product, wide(low)));
         return;
     }
     const Val low = l.ir.mul(acc, src), high = l.ir.binary(is_signed ? Op::mul_hi_s : Op::mul_hi_u, acc, src);
     const Val plain = is_signed ? l.ir.sar(low, size * 8 - 1) : l.ir.constant(low.type, 0);
     l.set_gpr(RAX, low);
     l.set_gpr(RDX, high);
-    set_product_flags(l, l.ir.icmp(Cmp::ne, high, plain));
+    set_product_flags(l, low, l.ir.icmp(Cmp::ne, high, plain));
 }
 
-/// All flags are undefined; Zen keeps CF and OF, sets AF, and clears the others.
+/// All flags are undefined. Intel leaves them alone; Zen keeps CF and OF, sets AF, and clears the others.
 void set_quotient_flags(Lifter& l) {
     namespace fl = jit::fl;
-    l.set_flags(l.ir.constant(Type::I16, fl::AF), fl::AF | fl::SF | fl::ZF | fl::PF);
+    if (l.zen()) l.set_flags(l.ir.constant(Type::I16, fl::AF), fl::AF | fl::SF | fl::ZF | fl::PF);
 }
 
 void divide_error_unless(Lifter& l, Val ok) { l.ir.guard(ok, jit::fault_code(0)); }
@@ -83,7 +86,7 @@ void lift_imul(Lifter& l, const Insn& in) {
     const Val b = in.op_count == 3 ? l.imm(in.op[2], t) : l.read(in.op[1]);
     const Val low = l.ir.mul(a, b), high = l.ir.binary(Op::mul_hi_s, a, b);
     l.write(in.op[0], low);
-    set_product_flags(l, l.ir.icmp(Cmp::ne, high, l.ir.sar(low, in.op[0].size * 8u - 1)));
+    set_product_flags(l, low, l.ir.icmp(Cmp::ne, high, l.ir.sar(low, in.op[0].size * 8u - 1)));
 }
 
 void lift_div(Lifter& l, const Insn& in) { divide(l, in, false); }

@@ -1,6 +1,7 @@
 // Shifts and rotates (SDM vol. 2, SAL/SAR/SHL/SHR, RCL/RCR/ROL/ROR, SHLD, SHRD). Counts are cut to 5 bits (6 for 64-bit operands);
-// a count of zero changes no flag. OF is defined for a count of 1 only; it is computed by the same formula for every count. AF is
-// undefined; it becomes 1. Both as AMD's Zen does it.
+// a count of zero changes no flag. What manuals leave undefined: OF for other counts than 1, and AF after a shift. Intel computes OF by
+// the same formula for every count from the operand as it was, that is from the first step, and clears AF; Zen computes OF from the result,
+// that is from the last step, and sets AF.
 #include "cpu/lift/lifter.h"
 
 namespace calque {
@@ -39,7 +40,10 @@ Val pack(Lifter& l, Val flags, Val cf, Val of) {
     return l.ir.flag_merge(flags, placed, fl::CF | fl::OF);
 }
 
-Val with_af(Lifter& l, Val flags) { return l.ir.or_(flags, u64{fl::AF}); }
+Val shift_flags(Lifter& l, Val result, Val cf, Val of) {
+    const Val f = pack(l, l.ir.flags_logic(result), cf, of);
+    return l.zen() ? l.ir.or_(f, u64{fl::AF}) : f;
+}
 
 /// 8- and 16-bit operands are shifted in 32 bits, where every masked count is below the width.
 Val narrow_shift(Lifter& l, Op op, Val x, const Count& c, Val& cf) {
@@ -58,18 +62,25 @@ Val narrow_shift(Lifter& l, Op op, Val x, const Count& c, Val& cf) {
 
 void shift(Lifter& l, const Insn& in, Op op, Op flags_op) {
     const Count c = read_count(l, in.op[1], in.op[0].size);
+    const unsigned w = in.op[0].size * 8u;
     if (c.constant && c.value == 0) {
         l.rmw(in.op[0], [&](Val x) { return x; });
         return;
     }
-    const bool narrow = in.op[0].size < 4;
+    const bool narrow = w < 32 && !(c.constant && c.value < w);
     Val cf;
     const auto [old, now] = l.rmw(in.op[0], [&](Val x) { return narrow ? narrow_shift(l, op, x, c, cf) : l.ir.binary(op, x, c.v); });
-    if (!narrow) return set_flags_if_shifted(l, c, l.ir.flags(flags_op, old, c.v));
-    const Val of = op == Op::shl   ? l.ir.xor_(msb(l, now), cf)
-                   : op == Op::shr ? l.ir.xor_(msb(l, now), bit(l, now, jit::bits(now.type) - 2))
-                                   : l.ir.constant(Type::I8, 0);
-    set_flags_if_shifted(l, c, pack(l, with_af(l, l.ir.flags_logic(now)), cf, of));
+    if (!narrow) {
+        const Val flags = l.ir.flags(flags_op, old, c.v);
+        if (!l.zen()) return set_flags_if_shifted(l, c, flags);
+        cf = l.ir.cond(jit::Cond::b, flags);
+    }
+    const Val from = l.zen() ? now : old;
+    const Val of = op == Op::shl   ? l.ir.xor_(msb(l, from), l.zen() ? cf : bit(l, from, w - 2))
+                   : op == Op::sar ? l.ir.constant(Type::I8, 0)
+                   : l.zen()       ? l.ir.xor_(msb(l, from), bit(l, from, w - 2))
+                                   : msb(l, from);
+    set_flags_if_shifted(l, c, shift_flags(l, now, cf, of));
 }
 
 void rotate(Lifter& l, const Insn& in, bool left) {
@@ -79,15 +90,15 @@ void rotate(Lifter& l, const Insn& in, bool left) {
     const auto [old, now] = l.rmw(in.op[0], [&](Val x) { return l.ir.binary(left ? Op::rol : Op::ror, x, by); });
     if (c.constant && c.value == 0) return;
     const Val top = msb(l, now), cf = left ? bit(l, now, 0) : top;
-    const Val of = left ? l.ir.xor_(top, cf) : l.ir.xor_(top, bit(l, now, w - 2));
+    // Intel leaves OF alone when the count is immediate and the operand a register.
+    if (!l.zen() && c.constant && c.value != 1 && !in.op[0].is_mem()) return l.set_flag(fl::CF, cf);
+    const Val of = l.zen() ? l.ir.xor_(top, left ? cf : bit(l, now, w - 2)) : l.ir.xor_(msb(l, old), bit(l, old, left ? w - 2 : 0));
     set_flags_if_shifted(l, c, pack(l, l.flags(), cf, of), fl::CF | fl::OF);
 }
 
-/// Rotation of CF:operand, up to 32 bits: done in 64 bits, the count modulo width + 1.
-Val rotate_carry_narrow(Lifter& l, Val x, const Count& c, bool left, Val& cf) {
+/// Rotation of CF:operand, up to 32 bits: done in 64 bits, by less than width + 1.
+Val rotate_carry_narrow(Lifter& l, Val x, Val by, bool left, Val& cf) {
     const unsigned w = jit::bits(x.type);
-    Val by = c.v;
-    if (w < 32) by = l.ir.binary(Op::rem_u, by, l.ir.constant(Type::I8, w + 1));
     const Val back = l.ir.sub(l.ir.constant(Type::I8, w + 1), by);
     const Val whole = l.ir.or_(l.ir.zext(x, Type::I64), l.ir.shl(l.ir.zext(l.flag(fl::CF), Type::I64), w));
     const Val turned = left ? l.ir.or_(l.ir.shl(whole, by), l.ir.shr(whole, back)) : l.ir.or_(l.ir.shr(whole, by), l.ir.shl(whole, back));
@@ -113,21 +124,41 @@ Val rotate_carry_wide(Lifter& l, Val x, const Count& c, bool left, Val& cf) {
 
 void rotate_carry(Lifter& l, const Insn& in, bool left) {
     const unsigned w = in.op[0].size * 8u;
-    const Count c = read_count(l, in.op[1], in.op[0].size);
+    Count c = read_count(l, in.op[1], in.op[0].size);
+    Val by = w < 32 ? l.ir.binary(Op::rem_u, c.v, l.ir.constant(Type::I8, w + 1)) : c.v;
+    if (!l.zen()) c.v = by, c.constant = l.ir.is_constant(by, &c.value);   // whole turns change no flag; on Zen, OF
     if (c.constant && c.value == 0) {
         l.rmw(in.op[0], [&](Val x) { return x; });
         return;
     }
+    const Val carry = l.flag(fl::CF);
     Val cf;
     const auto [old, now] = l.rmw(in.op[0], [&](Val x) {
-        return w == 64 ? rotate_carry_wide(l, x, c, left, cf) : rotate_carry_narrow(l, x, c, left, cf);
+        return w == 64 ? rotate_carry_wide(l, x, c, left, cf) : rotate_carry_narrow(l, x, by, left, cf);
     });
-    const Val of = l.ir.xor_(msb(l, now), left ? cf : bit(l, now, w - 2));
+    const Val of = l.zen() ? l.ir.xor_(msb(l, now), left ? cf : bit(l, now, w - 2)) : l.ir.xor_(msb(l, old), left ? bit(l, old, w - 2) : carry);
     set_flags_if_shifted(l, c, pack(l, l.flags(), cf, of), fl::CF | fl::OF);
 }
 
-/// SHLD and SHRD. 16-bit operands take counts up to 31: above 16 result and flags are undefined. As on Zen, the result is that of
-/// the 48-bit string destination:source:source (SHRD: the other way round), and CF is 0.
+struct Shifted {
+    Val result, cf, of;
+};
+/// 16-bit SHLD and SHRD take counts up to 31. Above 16 result and flags are undefined: Intel shifts the 48-bit string
+/// destination:source:destination, Zen destination:source:source (SHRD: the other way round), with a CF, and for SHLD an OF, that are those
+/// of the destination alone.
+Shifted shift_double_16(Lifter& l, Val x, Val src, const Count& c, bool left) {
+    const auto at = [&](Val v, unsigned n) { return l.ir.shl(l.ir.zext(v, Type::I64), n); };
+    const Val last = l.zen() ? src : x;
+    if (left) {
+        const Val all = l.ir.shl(l.ir.or_(l.ir.or_(at(x, 32), at(src, 16)), at(last, 0)), c.v), result = l.ir.trunc(l.ir.shr(all, 32u), Type::I16);
+        if (!l.zen()) return {result, bit(l, all, 48), {}};
+        const Val alone = l.ir.shl(at(x, 0), c.v), cf = bit(l, alone, 16);
+        return {result, cf, l.ir.xor_(bit(l, alone, 15), cf)};
+    }
+    const Val all = l.ir.shr(l.ir.or_(l.ir.or_(at(x, 1), at(src, 17)), at(last, 33)), c.v);
+    return {l.ir.trunc(l.ir.shr(all, 1u), Type::I16), bit(l, l.zen() ? l.ir.shr(at(x, 1), c.v) : all, 0), {}};
+}
+
 void shift_double(Lifter& l, const Insn& in, bool left) {
     const unsigned w = in.op[0].size * 8u;
     const Count c = read_count(l, in.op[2], in.op[0].size);
@@ -139,17 +170,9 @@ void shift_double(Lifter& l, const Insn& in, bool left) {
     Val cf, of;
     const auto [old, now] = l.rmw(in.op[0], [&](Val x) {
         if (w == 16) {
-            const auto at = [&](Val v, unsigned n) { return l.ir.shl(l.ir.zext(v, Type::I64), n); };
-            // CF and, for SHLD, OF are those of the destination alone being shifted.
-            const Val alone = left ? l.ir.shl(at(x, 0), c.v) : l.ir.shr(at(x, 1), c.v);
-            cf = bit(l, alone, left ? 16 : 0);
-            if (left) {
-                of = l.ir.xor_(bit(l, alone, 15), cf);
-                const Val all = l.ir.or_(l.ir.or_(at(x, 32), at(src, 16)), at(src, 0));
-                return l.ir.trunc(l.ir.shr(l.ir.shl(all, c.v), 32u), Type::I16);
-            }
-            const Val all = l.ir.or_(l.ir.or_(at(x, 0), at(src, 16)), at(src, 32));
-            return l.ir.trunc(l.ir.shr(all, c.v), Type::I16);
+            const Shifted s = shift_double_16(l, x, src, c, left);
+            cf = s.cf, of = s.of;
+            return s.result;
         }
         const Val rest = l.ir.and_(l.ir.sub(l.ir.constant(Type::I8, w), c.v), u64{w - 1});
         const Val before = l.ir.and_(l.ir.sub(c.v, u64{1}), u64{w - 1});
@@ -163,8 +186,9 @@ void shift_double(Lifter& l, const Insn& in, bool left) {
         }
         return c.constant ? moved : l.ir.select(l.ir.icmp(Cmp::eq, c.v, u64{0}), x, moved);
     });
-    if (!of) of = l.ir.xor_(msb(l, now), left ? cf : bit(l, now, w - 2));
-    set_flags_if_shifted(l, c, pack(l, with_af(l, l.ir.flags_logic(now)), cf, of));
+    if (!l.zen()) of = l.ir.xor_(msb(l, old), left ? bit(l, old, w - 2) : bit(l, src, 0));
+    else if (!of) of = l.ir.xor_(msb(l, now), left ? cf : bit(l, now, w - 2));
+    set_flags_if_shifted(l, c, shift_flags(l, now, cf, of));
 }
 }  // namespace
 

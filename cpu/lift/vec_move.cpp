@@ -58,6 +58,11 @@ void move_mmx(Lifter& l, const Insn& in) {
         touch_mmx(l, 8);
         return l.write(to, v);
     }
+    if (!l.zen()) {   // TOP is 0 even when the store faults
+        touch_mmx(l, 9);
+        l.ir.store(l.linear(to, bytes, true), v);
+        return touch_mmx(l, 8);
+    }
     const Val at = l.linear(to, bytes, true);
     l.ir.load(v.type, at, true);   // before the x87 state changes, since the store may fault
     touch_mmx(l, 8);
@@ -121,8 +126,13 @@ void lift_movdq2q(Lifter& l, const Insn& in) {
 
 void lift_maskmovdqu(Lifter& l, const Insn& in) {
     if (!begin_sse(l)) return;
-    const Val at = l.linear(in.seg, l.ir.zext(l.gpr(RDI, in.addr_size), Type::I64), 16, true);
-    l.call(Helper::mask_move16, Type::None, at, l.c64(in.op[in.op_count - 2].reg), l.c64(last(in).reg));
+    const Val registers = l.c64(in.op[in.op_count - 2].reg | last(in).reg << 8), di = l.gpr(RDI, in.addr_size), ea = l.ir.zext(di, Type::I64);
+    if (l.zen()) {
+        const Val at = l.linear(in.seg, ea, 16, true);
+        return void(l.call(Helper::mask_move16, Type::None, at, l.ir.add(at, u64{8}), registers));
+    }
+    const Val high = l.linear(in.seg, l.ir.zext(l.ir.add(di, u64{8}), Type::I64), 8, true);
+    l.call(Helper::mask_move16, Type::None, l.linear(in.seg, ea, 8, true), high, registers);
 }
 void lift_maskmovq(Lifter& l, const Insn& in) {
     if (!begin_mmx(l)) return;

@@ -1,7 +1,7 @@
 // x87 instructions. Their operation is told by the opcode byte and ModRM (SDM vol. 2, "Escape Opcode Instruction Set"); all the
 // work is done by helpers on the register stack.
 #include "cpu/fpu/x87.h"
-#include "cpu/lift/lifter.h"
+#include "cpu/lift/vector.h"
 #include "cpu/memory.h"
 
 namespace calque {
@@ -62,9 +62,28 @@ struct Fpu {
         op.source = to;
         op.pops = static_cast<u8>(pops);
         op.op = truncate ? fop::truncate : fop::round;
-        const Val at = l.linear(memory(), bytes(to), true);
-        const Val v = l.call(Helper::fpu_store_value, Type::I64, descriptor(), l.c64(0), at);
+        Val at, v;
+        if (l.zen()) {
+            at = l.linear(memory(), bytes(to), true);
+            v = l.call(Helper::fpu_store_value, Type::I64, descriptor(), l.c64(in.rip), at);
+        } else {
+            v = l.call(Helper::fpu_store_value, Type::I64, descriptor(), l.c64(in.rip), l.effective(memory()));
+            at = l.linear(memory(), bytes(to), true);
+        }
         l.ir.store(at, l.ir.trunc(v, jit::int_type(bytes(to))));
+        call(Helper::fpu_store_done, {}, at);
+    }
+    /// FBSTP and FSTP m80. Intel stores eight bytes and then two; the first stay when the others fault.
+    void store_wide(fop::Memory operation) {
+        if (l.zen()) return area(operation, 10, true, true);
+        op.op = operation;
+        op.pops = 1;
+        const Operand& m = memory();
+        const Val ea = l.effective(m), next = l.ir.add(l.ir.trunc(ea, jit::int_type(in.addr_size)), u64{8});
+        const Val v = l.call(Helper::fpu_store_wide, Type::V128, descriptor(), l.c64(in.rip), ea);
+        const Val at = l.linear(m.seg, ea, 8, true);
+        l.ir.store(at, vector::low64(l, v));
+        l.ir.store(l.linear(m.seg, l.ir.zext(next, Type::I64), 2, true), l.ir.trunc(vector::high64(l, v), Type::I16));
         call(Helper::fpu_store_done, {}, at);
     }
     void arith(FpuOp::Source source, unsigned operation) {
@@ -141,7 +160,7 @@ void memory_integer(Fpu& f, FpuOp::Source size) {
 void memory_db(Fpu& f) {
     if (f.reg <= 3) return memory_integer(f, FpuOp::i32);
     if (f.reg == 5) return f.with_memory(Helper::fpu_load, FpuOp::m80);
-    if (f.reg == 7) return f.area(fop::stp80, 10, true, true);
+    if (f.reg == 7) return f.store_wide(fop::stp80);
     f.l.raise(vec::UD);
 }
 
@@ -162,7 +181,7 @@ void memory_df(Fpu& f) {
     switch (f.reg) {
     case 4: return f.area(fop::bld, 10, false, true);
     case 5: return f.with_memory(Helper::fpu_load, FpuOp::i64);
-    case 6: return f.area(fop::bstp, 10, true, true);
+    case 6: return f.store_wide(fop::bstp);
     case 7: return f.store(FpuOp::i64, 1);
     default: return memory_integer(f, FpuOp::i16);
     }

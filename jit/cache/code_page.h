@@ -35,6 +35,7 @@ struct BlockRecord {
     std::unique_ptr<u16[]> starts; // of each instruction, from rip
 
     u64 rip_of(unsigned insn) const { return rip + starts[insn]; }
+    u64 rip_after(unsigned insn) const { return insn + 1u < insn_count ? rip_of(insn + 1) : end_rip; }
     u16 key() const { return static_cast<u16>(offset | (kind == single ? 4096 : 0)); }
     /// Whether the bytes from instruction `first` on touch [begin, end) of the host page `page`.
     bool touches(const u8* host, unsigned begin, unsigned end, unsigned first = 0) const;

@@ -88,18 +88,16 @@ template <class U> constexpr u64 flags_add(u64 a, u64 b) { return flags_adc<U>(a
 template <class U> constexpr u64 flags_sub(u64 a, u64 b) { return flags_sbb<U>(a, b, 0); }
 template <class U> constexpr u64 flags_logic(u64 r) { return szp<U>(r); }
 template <class U> constexpr u64 flags_shl(u64 a, u64 n) {
-    const u64 r = shl<U>(a, n);
-    const bool cf = n && (a >> (width<U> - n) & 1);
-    return szp<U>(r) | fl::AF | (cf ? fl::CF : 0) | (((r & top<U>) != 0) != cf ? fl::OF : 0);
+    const bool cf = n && (a >> (width<U> - n) & 1), of = n && ((a ^ a << 1) & top<U>);
+    return szp<U>(shl<U>(a, n)) | (cf ? fl::CF : 0) | (of ? fl::OF : 0);
 }
 template <class U> constexpr u64 flags_shr(u64 a, u64 n) {
-    const u64 r = shr<U>(a, n);
-    const bool cf = n && (a >> (n - 1) & 1);
-    return szp<U>(r) | fl::AF | (cf ? fl::CF : 0) | ((r ^ r << 1) & top<U> ? fl::OF : 0);
+    const bool cf = n && (a >> (n - 1) & 1), of = n && (a & top<U>);
+    return szp<U>(shr<U>(a, n)) | (cf ? fl::CF : 0) | (of ? fl::OF : 0);
 }
 template <class U> constexpr u64 flags_sar(u64 a, u64 n) {
     const bool cf = n && (sign_extend<U>(a) >> (n - 1) & 1);
-    return szp<U>(sar<U>(a, n)) | fl::AF | (cf ? fl::CF : 0);
+    return szp<U>(sar<U>(a, n)) | (cf ? fl::CF : 0);
 }
 constexpr bool test_base(Cond c, u64 f) {
     const bool sf = f & fl::SF, of = f & fl::OF;

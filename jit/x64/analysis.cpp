@@ -21,17 +21,18 @@ bool sets_zero_and_sign(const Code& b, const Inst& i) {
     }
 }
 
-/// True when host flags after `k` answer `j`.
-bool makes(const Code& b, Ref k, const Inst& j) {
+/// True when host flags after `k` answer `j`. `any_shift`: also those of a shift by more than one.
+bool makes(const Code& b, Ref k, const Inst& j, bool any_shift) {
     const Inst& i = b[k];
     if (i.type != j.type && j.op != Op::icmp) return false;
+    const auto same_shift = [&] { return i.a == j.a && i.b == j.b && is_shift_by_constant(b, i) && (any_shift || b[i.b].imm == 1); };
     switch (j.op) {
     case Op::flags_add: return i.op == Op::add && ((i.a == j.a && i.b == j.b) || (i.a == j.b && i.b == j.a));
     case Op::flags_sub: return (i.op == Op::sub && i.a == j.a && i.b == j.b) || (i.op == Op::neg && is_zero(b, j.a) && i.a == j.b);
     case Op::flags_logic: return j.a == k && (i.op == Op::and_ || i.op == Op::or_ || i.op == Op::xor_);
-    case Op::flags_shl: return i.op == Op::shl && i.a == j.a && i.b == j.b && is_shift_by_constant(b, i);
-    case Op::flags_shr: return i.op == Op::shr && i.a == j.a && i.b == j.b && is_shift_by_constant(b, i);
-    case Op::flags_sar: return i.op == Op::sar && i.a == j.a && i.b == j.b && is_shift_by_constant(b, i);
+    case Op::flags_shl: return i.op == Op::shl && same_shift();
+    case Op::flags_shr: return i.op == Op::shr && same_shift();
+    case Op::flags_sar: return i.op == Op::sar && same_shift();
     case Op::icmp: {
         if ((i.op == Op::sub || i.op == Op::flags_sub) && i.type == j.type && i.a == j.a && i.b == j.b) return true;
         if (!is_zero(b, j.b) || i.type != j.type) return false;
@@ -66,7 +67,7 @@ void Analysis::run(const Block& b, const Layout& layout, const AnalysisOptions& 
     narrow();
     if (options.share_checks) find_groups();
     dying.assign(end, 0);
-    if (options.fuse_flags) find_partners();
+    if (options.fuse_flags) find_partners(options.shift_flags);
     count_uses();
     if (options.fold_addresses) find_folds();
     if (options.targets) find_targets(layout);
@@ -175,14 +176,14 @@ void Analysis::find_groups() {
     close();
 }
 
-void Analysis::find_partners() {
+void Analysis::find_partners(bool any_shift) {
     for (Ref j = 1; j < end; ++j) {
         const Inst& i = code[j];
         if (!is_flags_op(i.op) && i.op != Op::icmp) continue;
         const Ref first = j > kPartnerWindow ? static_cast<Ref>(j - kPartnerWindow) : Ref{1};
         for (Ref k = static_cast<Ref>(j - 1); k >= first; --k) {
             if (values[k].partner) continue;  // comes for free itself
-            if (makes(code, k, i)) {
+            if (makes(code, k, i, any_shift)) {
                 values[j].partner = k;
                 break;
             }

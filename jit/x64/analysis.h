@@ -51,7 +51,7 @@ struct Group {
 };
 
 struct AnalysisOptions {
-    bool fuse_flags = true, targets = true, fold_addresses = true, share_checks = true;
+    bool fuse_flags = true, targets = true, fold_addresses = true, share_checks = true, shift_flags = false;
 };
 
 struct Analysis {
@@ -67,7 +67,7 @@ struct Analysis {
 private:
     void narrow();
     void find_groups();
-    void find_partners();
+    void find_partners(bool any_shift);
     void find_folds();
     void count_uses();
     void find_targets(const Layout&);

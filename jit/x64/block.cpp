@@ -84,7 +84,7 @@ bool X64::emit_block(const TranslateRequest& request, Translation& out) {
         full = true;
         return false;
     }
-    an_.run(*block_, layout, {sw.fuse_flags, sw.targets, sw.fold_addresses, sw.share_checks && sw.inline_tlb});
+    an_.run(*block_, layout, {sw.fuse_flags, sw.targets, sw.fold_addresses, sw.share_checks && sw.inline_tlb, shift_flags()});
     code_ = an_.code.data();
     std::fill(std::begin(owners_), std::end(owners_), Ref{0});
     std::fill(spill_refs_.begin(), spill_refs_.end(), u8{0});

@@ -143,9 +143,11 @@ void X64::call_helper(const HelperInfo& h, const Ref* args, unsigned count, Ref 
     if (leaves) in_memory_ = true;
     else load_pinned(h.writes | saved);
     fp_ready_ = false;
-    if (result) {
-        define(result, rax, false);
-    }
+    if (!result) return;
+    if (type_of(result) != Type::V128) return define(result, rax, false);
+    const Reg wide = scratch_xmm();
+    vmovu(wide, context(offsetof(ExecContext, vec), 16));
+    define(result, wide, false);
 }
 
 void X64::call_helper_if(const HelperInfo& h, Ref cond, const Ref* args) {

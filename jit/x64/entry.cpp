@@ -235,13 +235,20 @@ bool logic_clears_af() {
     return !((flags | other) & 0x10);
 }
 
-/// Whether shifts set AF, as the IR's do.
-bool shift_sets_af() {
-    u64 flags = 0, other = 0;
-    asm volatile("movl $16, %%eax\n\taddl $1, %%eax\n\tshll $1, %%eax\n\tpushfq\n\tpop %0" : "=r"(flags) : : "rax", "cc", "memory");
-    asm volatile("movl $16, %%eax\n\taddl $1, %%eax\n\tsarb $1, %%al\n\tpushfq\n\tpop %0" : "=r"(other) : : "rax", "cc", "memory");
-    return flags & other & 0x10;
+/// Whether shifts by any count clear AF and set OF as a shift by one would, as the IR's do. (Intel's do. AMD's set AF, and OF by the last step.)
+#define SHIFT(value, insn)                                                                                                                  \
+    [] {                                                                                                                                    \
+        u64 flags;                                                                                                                          \
+        asm volatile("movl $15, %%eax\n\taddl $1, %%eax\n\tmovl $" value ", %%eax\n\tmovl $2, %%ecx\n\t" insn "\n\tpushfq\n\tpop %0"         \
+                     : "=r"(flags) : : "rax", "rcx", "cc", "memory");                                                                       \
+        return flags & 0x810;                                                                                                               \
+    }()
+bool shift_flags() {
+    const bool left = SHIFT("0x60000000", "shll $2, %%eax") == 0x800 && SHIFT("0x60000000", "shll %%cl, %%eax") == 0x800 && SHIFT("0x60", "shlb %%cl, %%al") == 0x800;
+    const bool right = SHIFT("0x80000000", "shrl $2, %%eax") == 0x800 && SHIFT("0x80000000", "shrl %%cl, %%eax") == 0x800 && SHIFT("0x80", "shrb %%cl, %%al") == 0x800;
+    return left && right && SHIFT("0x80000000", "sarl $2, %%eax") == 0 && SHIFT("0x80000000", "sarl %%cl, %%eax") == 0;
 }
+#undef SHIFT
 
 using EnterFn = u32 (*)(void* state, const u8* code);
 }  // namespace
@@ -253,7 +260,7 @@ HostCpu HostCpu::detect() {
     c.avx = f.has(F::kAVX), c.bmi2 = f.has(F::kBMI2), c.lzcnt = f.has(F::kLZCNT), c.tzcnt = f.has(F::kBMI), c.popcnt = f.has(F::kPOPCNT);
     c.sse42 = f.has(F::kSSE4_2);
     c.logic_clears_af = x64::logic_clears_af();
-    c.shift_sets_af = x64::shift_sets_af();
+    c.shift_flags = x64::shift_flags();
     return c;
 }
 

@@ -72,7 +72,7 @@ void X64::holds_cond(Ref r, CC cc) {
 
 /// Packs EFLAGS into AX. EFLAGS keep their meaning unless AF must be corrected; then every value that was in them gets a register.
 void X64::pack_flags() {
-    const bool set = flag_kind_ == FlagKind::af_missing, fix = set || flag_kind_ == FlagKind::af_wrong;
+    const bool fix = flag_kind_ == FlagKind::af_wrong;
     if (fix) {
         const auto wanted = in_flags_;
         for (Ref r : wanted) {
@@ -83,8 +83,7 @@ void X64::pack_flags() {
     as.lahf();
     as.seto(x86::al);
     if (!fix) return;
-    if (set) as.or_(x86::eax, Imm(fl::AF));
-    else as.and_(x86::eax, Imm(0xffff & ~fl::AF));
+    as.and_(x86::eax, Imm(0xffff & ~fl::AF));
     for (Ref r : in_flags_) {
         value(r).at = At::nowhere;
         if (value(r).last_use < now_) continue;
@@ -194,51 +193,49 @@ void emit_flags_logic(X64& e, const Inst& i) {
     e.bear_partners(e.index_of(i), e.logic_kind());
 }
 
-/// Shifts: the last step is a shift by one, after which the host's OF is as the op defines it.
+/// Shifts. The host's own flags serve for a count of one, and for others where shift_flags() says so. Elsewhere OF is made apart.
 static void flags_of_shift(X64& e, const Inst& i, InstId op) {
     e.clobber();
     const unsigned size = bytes(i.type);
-    if (e.is_const(i.b) && e.inst(i.b).imm != 0) {
-        const u64 n = e.inst(i.b).imm;
+    const u64 n = e.is_const(i.b) ? e.inst(i.b).imm : 0;   // 0: only known when it runs
+    if (n == 1 || (n && e.shift_flags())) {
         const Reg t = e.use_scratch(i.a);
-        if (n > 1) e.as.emit(op, gp(t, size), Imm(n - 1));
-        e.as.emit(op, gp(t, size), Imm(1));
+        e.as.emit(op, gp(t, size), Imm(n));
         e.holds_flags(e.index_of(i), e.shift_kind());
         return;
     }
-    // Packed at once, since a count of zero needs its own OF.
     e.take(rax);
-    e.take(rcx);
-    const Reg t = e.use_scratch(i.a);
-    const Reg u = op == Inst_::kIdShr ? e.scratch() : kNoReg;
-    e.load_to(rcx, i.b);
-    const Label zero = e.as.newLabel(), done = e.as.newLabel();
-    e.as.test(x86::cl, x86::cl);
-    e.as.jz(zero);
-    e.as.dec(x86::ecx);
-    e.as.emit(op, gp(t, size), x86::cl);
-    e.as.emit(op, gp(t, size), Imm(1));
-    e.as.lahf();
-    e.as.seto(x86::al);
-    e.as.jmp(done);
-    e.as.bind(zero);
-    if (op == Inst_::kIdShr) {  // OF: msb ^ next bit
-        e.as.mov(r64(u), r64(t));
-        e.as.shl(gp(u, size), 1);
-        e.as.xor_(gp(u, size), gp(t, size));
-        e.as.sets(gp(u, 1));
-        e.as.test(gp(t, size), gp(t, size));
+    if (!n) e.take(rcx);
+    const Reg t = e.use_scratch(i.a), u = op == Inst_::kIdShl && !e.shift_flags() ? e.scratch() : kNoReg;
+    if (!n) e.load_to(rcx, i.b);
+    const Label done = e.as.newLabel();
+    e.as.test(gp(t, size), gp(t, size));   // the flags of a count of zero
+    if (e.shift_flags()) {
+        e.as.emit(op, gp(t, size), x86::cl);
         e.as.lahf();
-        e.as.mov(x86::al, gp(u, 1));
+        e.as.seto(x86::al);
     } else {
-        e.as.test(gp(t, size), gp(t, size));
         e.as.lahf();
-        if (op == Inst_::kIdShl) e.as.sets(x86::al);
-        else e.as.mov(x86::al, 0);
+        e.as.mov(x86::al, 0);
+        if (!n) {
+            e.as.test(x86::cl, x86::cl);
+            e.as.jz(done);
+        }
+        if (op == Inst_::kIdShl) {
+            e.as.mov(r64(u), r64(t));
+            e.as.add(gp(u, size), gp(u, size));
+            e.as.seto(x86::al);
+        } else if (op == Inst_::kIdShr) {
+            e.as.test(gp(t, size), gp(t, size));
+            e.as.sets(x86::al);
+        }
+        if (n) e.as.emit(op, gp(t, size), Imm(n));
+        else e.as.emit(op, gp(t, size), x86::cl);
+        e.as.lahf();
     }
     e.as.bind(done);
-    e.as.or_(x86::eax, Imm(fl::AF));
-    e.define(i, rax, false);
+    e.as.and_(x86::eax, Imm(0xffff & ~fl::AF));
+    e.define(i, rax, true);
 }
 void emit_flags_shl(X64& e, const Inst& i) { flags_of_shift(e, i, Inst_::kIdShl); }
 void emit_flags_shr(X64& e, const Inst& i) { flags_of_shift(e, i, Inst_::kIdShr); }

@@ -172,10 +172,7 @@ static void shift(X64& e, const Inst& i, InstId op, InstId bmi) {
         } else {
             d = e.dest_from(self, i.a, e.target_of(self));
         }
-        if (flags) {
-            if (n > 1) e.as.emit(op, gp(d, width), Imm(n - 1));
-            e.as.emit(op, gp(d, width), Imm(1));
-        } else if (n != 0) {
+        if (n != 0) {
             e.as.emit(op, gp(d, width), Imm(n));
         } else if (size == 4) {
             e.as.mov(r32(d), r32(d));

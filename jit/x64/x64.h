@@ -60,7 +60,8 @@ struct Switches {
          avx = true, bmi = true;
 };
 struct HostCpu {
-    bool avx = false, bmi2 = false, lzcnt = false, tzcnt = false, popcnt = false, sse42 = false, logic_clears_af = false, shift_sets_af = false;
+    bool avx = false, bmi2 = false, lzcnt = false, tzcnt = false, popcnt = false, sse42 = false, logic_clears_af = false;
+    bool shift_flags = false;   // flags of shifts, also by more than one, are as the IR defines them
     static HostCpu detect();
 };
 
@@ -81,7 +82,7 @@ struct Thunks {
 };
 
 /// What EFLAGS hold beyond the host's own meaning.
-enum class FlagKind : u8 { none, exact, af_wrong, af_missing };  // AF must become 0, 1
+enum class FlagKind : u8 { none, exact, af_wrong };  // AF must become 0
 
 struct Address {
     Reg base = kNoReg, index = kNoReg;
@@ -157,7 +158,8 @@ public:
     void materialise(Ref r);
     /// After op `k` has set EFLAGS: defines the flags and comparisons that come with it.
     void bear_partners(Ref k, FlagKind);
-    FlagKind shift_kind() const { return cpu.shift_sets_af ? FlagKind::exact : FlagKind::af_missing; }
+    bool shift_flags() const { return cpu.shift_flags && sw.fuse_flags; }
+    FlagKind shift_kind() const { return shift_flags() ? FlagKind::exact : FlagKind::af_wrong; }
     FlagKind logic_kind() const { return cpu.logic_clears_af ? FlagKind::exact : FlagKind::af_wrong; }
     void pack_flags();
     bool has_partners(Ref k) { return value(k).next_partner != 0; }

@@ -77,6 +77,15 @@ bool trig_special(const Num& a, F80 x, F80 at_zero, FpEnv& env, F80& result) {
     return true;
 }
 
+/// FSIN and FPTAN below 2^-68: Intel calls the operand itself inexact, whatever the rounding; Zen rounds from the true value.
+bool intel_tiny(const Num& a, const FpEnv& env) { return !env.zen && a.exp < -68; }
+F80 tiny(const Num& a, FpEnv& env) {
+    const F80 r = finish<F80>(a.sign, a.exp, a.sig, 0, env);
+    env.flags |= a.denormal ? UE | PE : PE;
+    env.rounded_up = false;
+    return r;
+}
+
 /// atan(k/16), k = 0..16.
 constexpr u128 kAtanTable[17] = {
     0,
@@ -127,6 +136,7 @@ F80 sin(F80 x, FpEnv& env) {
     const Num a = unpack<F80>(x);
     F80 special;
     if (trig_special(a, x, x, env, special)) return special;
+    if (intel_tiny(a, env)) return tiny(a, env);
     const Reduced d = reduce(a);
     Wide r = d.quadrant & 1 ? cos_series(d.r) : sin_series(d.r);
     r.sign ^= a.sign ^ (d.quadrant >= 2);
@@ -147,6 +157,7 @@ F80 tan(F80 x, FpEnv& env) {
     const Num a = unpack<F80>(x);
     F80 special;
     if (trig_special(a, x, x, env, special)) return special;
+    if (intel_tiny(a, env)) return tiny(a, env);
     const Reduced d = reduce(a);
     // The quotient of two series cannot show that tan x exceeds a tiny x.
     if (d.quadrant == 0 && a.exp < -60) return finish<F80>(a.sign, a.exp, a.sig, 1, env);

@@ -109,6 +109,8 @@ F80 scale(F80 x, F80 by, FpEnv& env) {
     if (denormal_fault(a.denormal || b.denormal, env)) return x;
     if (b.kind == Kind::infinity && a.kind == Kind::finite) return b.sign ? zero<F80>(a.sign) : infinity<F80>(a.sign);
     if (a.kind != Kind::finite || b.kind == Kind::zero || b.exp < 0) {
+        // Zen sees an underflow that is not masked also when there is nothing to scale by.
+        if (!env.zen && b.kind == Kind::zero) return x;
         return a.kind == Kind::finite ? finish<F80>(a.sign, a.exp, a.sig, 0, env) : x;
     }
     // Beyond 2^17 everything overflows or underflows, wrapped exponents included.
@@ -140,6 +142,8 @@ Remainder remainder(F80 x, F80 y, bool nearest, FpEnv& env) {
     if (a.kind == Kind::infinity || b.kind == Kind::zero) return {invalid<F80>(env), 0, false};
     if (denormal_fault(a.denormal || b.denormal, env)) return {x, 0, false};
     if (a.kind == Kind::zero) return {x, 0, false};
+    // Intel sees no underflow here; Zen does, when it is not masked.
+    if (b.kind == Kind::infinity && !env.zen) return {x, 0, false};
     if (b.kind == Kind::infinity) return {finish<F80>(a.sign, a.exp, a.sig, 0, env), 0, false};
 
     const i32 d = a.exp - b.exp;

@@ -40,6 +40,7 @@ struct FpEnv {
     bool rounded_up = false;  // out: the last result's magnitude was rounded up (C1)
     // An F80 operand that came from a denormal in memory (widen_operand), which is DE unless a NaN comes first.
     bool memory_denormal = false;
+    bool zen = false;         // as AMD's Zen where it differs from Intel's processors
 
     bool unmasked() const { return flags & ~masks; }
 };

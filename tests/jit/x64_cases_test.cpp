@@ -114,6 +114,8 @@ TEST_CASE("shifts and their flags for every count, constant or not") {
                     c.ir->set(2, c.ir->zext(c.ir->shl(a, k), Type::I64));
                     c.ir->set(3, c.ir->zext(c.ir->sar(a, k), Type::I64));
                     c.ir->set(11, c.ir->zext(c.ir->binary(Op::ror, a, k), Type::I64));
+                    c.ir->set(12, c.ir->zext(c.ir->flags(Op::flags_shl, a, k), Type::I64));
+                    c.ir->set(13, c.ir->zext(c.ir->flags(Op::flags_sar, a, k), Type::I64));
                     c.ir->set(RandomState::kFlags, c.ir->flags(Op::flags_shr, a, k));
                     const u64 x = 0x8123456789abcdc5, v = x & mask(t);
                     c.s.r[0] = x, c.s.r[1] = n;
@@ -123,8 +125,11 @@ TEST_CASE("shifts and their flags for every count, constant or not") {
                     CHECK(c.s.r[2] == (v << n & mask(t)));
                     CHECK(c.s.r[3] == (static_cast<u64>(wide >> n) & mask(t)));
                     CHECK(c.s.r[11] == ((v >> n | (n ? v << (w - n) : 0)) & mask(t)));
-                    const u64 f = t == Type::I8 ? sem::flags_shr<u8>(v, n) : t == Type::I16 ? sem::flags_shr<u16>(v, n) : t == Type::I32 ? sem::flags_shr<u32>(v, n) : sem::flags_shr<u64>(v, n);
-                    CHECK(c.s.flags == f);
+#define FLAGS(op) (t == Type::I8 ? sem::op<u8>(v, n) : t == Type::I16 ? sem::op<u16>(v, n) : t == Type::I32 ? sem::op<u32>(v, n) : sem::op<u64>(v, n))
+                    CHECK(c.s.flags == FLAGS(flags_shr));
+                    CHECK(c.s.r[12] == FLAGS(flags_shl));
+                    CHECK(c.s.r[13] == FLAGS(flags_sar));
+#undef FLAGS
                 }
 }
 

@@ -17,16 +17,6 @@ ZydisStackWidth stack(CodeMode m) {
     return m == CodeMode::long64 ? ZYDIS_STACK_WIDTH_64 : m == CodeMode::prot16 ? ZYDIS_STACK_WIDTH_16 : ZYDIS_STACK_WIDTH_32;
 }
 
-/// Flags that the manual leaves undefined after this instruction.
-u32 undefined_flags(const Case& c) {
-    ZydisDecoder d;
-    ZydisDecodedInstruction zi;
-    ZydisDecodedOperand zo[ZYDIS_MAX_OPERAND_COUNT];
-    ZydisDecoderInit(&d, machine(c.mode), stack(c.mode));
-    if (ZYAN_FAILED(ZydisDecoderDecodeFull(&d, c.bytes, c.length, &zi, zo))) return 0;
-    return zi.cpu_flags ? zi.cpu_flags->undefined : 0;
-}
-
 std::string disassemble(const Case& c, unsigned start) {
     ZydisDecoder d;
     ZydisDecodedInstruction zi;
@@ -205,12 +195,7 @@ Difference compare(const Case& c, const Outcome& n, const Outcome& o) {
     d.memory = !same_memory(n, o);
     if (d.memory && (c.in.mn == Mn::FNSAVE || c.in.mn == Mn::FNSTENV)) d.memory = !same_but_for(n, o, pointers_in_environment(c));
     d.vector = c.vector && !same_vector_state(c.in.mn, n.fx, o.fx);
-    d.flags = n.flags ^ o.flags;
-    if (d.flags && n.vector == kNoFault && c.count == 1) {
-        const u32 undefined = undefined_flags(c);
-        d.undefined_flags = d.flags & undefined;
-        d.flags &= ~undefined;
-    }
+    d.flags = n.flags != o.flags;
     return d;
 }
 

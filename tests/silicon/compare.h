@@ -6,8 +6,7 @@ namespace calque::silicon {
 
 struct Difference {
     bool fault = false, registers = false, rip = false, retired = false, memory = false, vector = false;
-    u32 flags = 0;             // defined ones
-    u32 undefined_flags = 0;   // those that the manual leaves undefined
+    bool flags = false;   // all of them, also those that the manual leaves undefined
     bool any() const { return fault || registers || rip || retired || memory || vector || flags; }
 };
 Difference compare(const Case&, const Outcome& native, const Outcome& ours);

@@ -71,6 +71,7 @@ IsaSet host_features() {
     IsaSet r = IsaSet::of(Isa::base);
     for (const auto& [isa, name] : kHostNames)
         if (cpu.count(name)) r.add(isa);
+    if (__builtin_cpu_is("amd")) r.add(Isa::zen);
     return r;
 }
 

@@ -26,8 +26,7 @@ struct Options {
 };
 
 struct Tally {
-    u64 cases = 0, faults = 0, different = 0, undefined = 0;
-    u32 undefined_flags = 0;
+    u64 cases = 0, faults = 0, different = 0;
 };
 
 class Session {
@@ -54,7 +53,7 @@ private:
     Ours ours_;
     std::unique_ptr<Outcome[]> results_;
     std::map<Mn, Tally> tallies_;
-    u64 next_ = 0, cases_ = 0, different_ = 0, undefined_ = 0;
+    u64 next_ = 0, cases_ = 0, different_ = 0;
 };
 
 void Session::fill(Batch& b) {
@@ -76,9 +75,6 @@ void Session::judge(Batch& b) {
         if (options_.trace)
             std::printf("%s %llx %x %llx %x\n", mnemonic_name(c.in.mn), static_cast<unsigned long long>(c.gpr[RAX]), c.flags, static_cast<unsigned long long>(b.out[i].gpr[RAX]), b.out[i].flags);
         const Difference d = compare(c, b.out[i], results_[i]);
-        t.undefined += d.undefined_flags != 0;
-        undefined_ += d.undefined_flags != 0;
-        t.undefined_flags |= d.undefined_flags;
         if (d.any() || options_.one_case) {
             if (d.any()) ++different_, ++t.different;
             if (t.different <= options_.shown || options_.one_case) show(c, b.out[i], results_[i], d);
@@ -93,15 +89,13 @@ void Session::show(const Case& c, const Outcome& native, const Outcome& ours, co
 }
 
 void Session::print_totals(double seconds) {
-    std::printf("%s on %s: %llu cases in %.1f s (%.0f/s), %zu rules, %llu different, %llu differ in undefined flags only\n", mode_name(options_.mode), executor_name(options_.executor),
+    std::printf("%s on %s: %llu cases in %.1f s (%.0f/s), %zu rules, %llu different\n", mode_name(options_.mode), executor_name(options_.executor),
                 static_cast<unsigned long long>(cases_), seconds, static_cast<double>(cases_) / seconds, tallies_.size(),
-                static_cast<unsigned long long>(different_), static_cast<unsigned long long>(undefined_));
+                static_cast<unsigned long long>(different_));
     for (const auto& [mn, t] : tallies_) {
-        if (!options_.counts && !t.different && !t.undefined) continue;
-        std::printf("  %-12s %8llu cases %8llu faults %8llu different", mnemonic_name(mn), static_cast<unsigned long long>(t.cases),
+        if (!options_.counts && !t.different) continue;
+        std::printf("  %-12s %8llu cases %8llu faults %8llu different\n", mnemonic_name(mn), static_cast<unsigned long long>(t.cases),
                     static_cast<unsigned long long>(t.faults), static_cast<unsigned long long>(t.different));
-        if (t.undefined) std::printf("  undefined flags %03x differ in %llu", t.undefined_flags, static_cast<unsigned long long>(t.undefined));
-        std::printf("\n");
     }
 }
 

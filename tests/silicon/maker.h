@@ -224,7 +224,14 @@ struct Generator::Maker {
             aim(o, target - shift);
         }
         if (!long64()) for (auto& v : c.gpr) v &= 0xffffffff;
-        if (!decode_again()) c.length = 0;
+        if (!decode_again() || splits_lock()) c.length = 0;
+    }
+
+    /// Locked accesses across cache lines lock the bus: on Intel the kernel makes a program that does that wait each time.
+    bool splits_lock() const {
+        if (!c.in.lock && c.in.mn != Mn::XCHG) return false;
+        if (named({"BT"}) && c.in.op[1].kind == Operand::gpr) return true;   // who knows where
+        return std::any_of(std::begin(c.in.op), std::end(c.in.op), [&](const Operand& o) { return o.is_mem() && linear(o) % 64 + o.size > 64; });
     }
 
     // ---- what particular instructions want

@@ -169,6 +169,7 @@ void Ours::Rig::execute_directly(const Case& c) {
     s.x.unretired = 2;
     --s.x.budget;
     interp.run(jit::compile_for_interp(block, cpu_layout()));
+    if (s.x.fault == jit::Fault::done) s.x.fault = jit::Fault::none, s.x.rip = block.end_rip;
 }
 
 void Ours::Rig::execute_sequence(const Case& c) {

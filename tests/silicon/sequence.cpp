@@ -105,7 +105,7 @@ struct Generator::SequenceMaker {
                         m.aim(o, target);
                     }
                 }
-            if (!again()) return false;
+            if (!again() || m.splits_lock()) return false;
             c.in = part.in;
             if (n + 1 == c.count && part.in.op[0].kind == Operand::rel && !branch()) return false;
             std::memcpy(c.bytes + c.start[n], part.bytes, part.length);

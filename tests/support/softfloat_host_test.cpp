@@ -238,6 +238,7 @@ X87Control random_x87(Random& r) {
     constexpr unsigned pcs[] = {3, 3, 2, 0};
     const unsigned pc = pcs[bits >> 2 & 3];
     c.env.precision = precision_of(pc);
+    c.env.zen = __builtin_cpu_is("amd") != 0;
     c.env.masks = bits & 0x10 ? kAllFlags : bits >> 5 & kAllFlags;
     c.cw = static_cast<u16>(c.env.masks | pc << 8 | u16(bits & 3) << 10 | 0x40);
     return c;
