@@ -173,6 +173,7 @@ bool form_exists(const ZydisDecodedInstruction& zi, const IsaSet& features) {
     switch (zi.meta.isa_set) {
     case ZYDIS_ISA_SET_SSE4: return features.has(Isa::sse4_1);   // of PEXTRW the form that can store
     case ZYDIS_ISA_SET_AVX2: case ZYDIS_ISA_SET_AVX2GATHER: return features.has(Isa::avx2);
+    case ZYDIS_ISA_SET_KNCV: return false;   // POPCNT, LZCNT and TZCNT with VEX: Knights Corner only
     case ZYDIS_ISA_SET_VAES: return features.has(Isa::vaes);
     case ZYDIS_ISA_SET_VPCLMULQDQ: return features.has(Isa::vpclmulqdq);
     default: return true;
