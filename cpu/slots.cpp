@@ -2,6 +2,7 @@
 #include <array>
 #include <cstddef>
 
+#include "cpu/fpu/x87.h"
 #include "cpu/helpers.h"
 #include "cpu/memory.h"
 #include "cpu/state.h"
@@ -59,14 +60,46 @@ std::array<jit::SlotInfo, slot::count> make_slots() {
     return t;
 }
 
+/// What back ends may make inline of the x87's helpers (cpu/fpu/x87.h).
+jit::X87Form x87_form(u16 helper, u64 descriptor) {
+    using F = jit::X87Form;
+    const FpuOp d = FpuOp::unpack(descriptor);
+    constexpr F::Source sources[] = {F::st, F::m32, F::m64, F::st, F::i16, F::i32, F::i64, F::constant};
+    F f{F::none, sources[d.source], F::add, d.index, d.pops, d.to_index, false};
+    if (d.source == FpuOp::m80) return f;
+    switch (static_cast<Helper>(helper)) {
+    case Helper::fpu_load: f.kind = F::load; break;
+    case Helper::fpu_arith: {
+        constexpr F::Op ops[] = {F::add, F::mul, F::add, F::add, F::sub, F::subr, F::div, F::divr};
+        const bool compares = d.op == fop::com || d.op == fop::comp || d.op == fop::ucom;
+        f.kind = compares ? F::compare : F::arith;
+        f.quiet = d.op == fop::ucom;
+        if (!compares) f.op = ops[d.op & 7];
+        break;
+    }
+    case Helper::fpu_compare_flags: f.kind = F::compare_flags, f.quiet = d.op == fop::ucom; break;
+    case Helper::fpu_store_value: f.kind = d.op == fop::truncate ? F::none : F::store; break;
+    case Helper::fpu_store_done: f.kind = F::stored; break;
+    case Helper::fpu_stack: f.kind = d.op == fop::xch ? F::exchange : d.op == fop::move ? F::move : F::none; break;
+    case Helper::fpu_function: f.kind = d.op == 0xe0 ? F::change_sign : d.op == 0xe1 ? F::absolute : d.op == 0xfa ? F::sqrt : F::none; break;
+    default: break;
+    }
+    return f;
+}
+
 void raise_code(void* state, u64 code) { helper_raise(*static_cast<CpuState*>(state), code, 0, 0); }
 }  // namespace
 
 const jit::Layout& cpu_layout() {
     static const auto slots = make_slots();
+    constexpr u32 fpu = offsetof(CpuState, fpu);
+    static constexpr jit::X87Layout x87{
+        fpu + offsetof(FpuState, cw), fpu + offsetof(FpuState, sw), fpu + offsetof(FpuState, top_tags), fpu + offsetof(FpuState, reg),
+        fpu + offsetof(FpuState, store_sw), fpu + offsetof(FpuState, store_kept), offsetof(CpuState, flags), x87_form,
+    };
     static const jit::Layout layout{
         slots.data(), slot::count, 16, slot::mxcsr, offsetof(CpuState, tlb), kHelpers,
-        static_cast<u16>(Helper::count), slow_read, slow_write, raise_code,
+        static_cast<u16>(Helper::count), slow_read, slow_write, raise_code, &x87,
     };
     return layout;
 }

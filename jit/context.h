@@ -2,6 +2,7 @@
 // pointer (the "state pointer") reaches the counters, the guest registers (through the slot table) and the TLB.
 #pragma once
 #include "jit/ir/ir.h"
+#include "jit/x87_form.h"
 
 namespace calque::jit {
 
@@ -101,5 +102,6 @@ struct Layout {
     void (*write)(void* state, u64 address, u64 value, u32 what);
     /// A guard failed: sets ExecContext::fault to raise and keeps what fault_code() says.
     void (*raise)(void* state, u64 fault_code);
+    const X87Layout* x87 = nullptr;   // null: a guest without one
 };
 }  // namespace calque::jit

@@ -150,12 +150,16 @@ void X64::call_helper(const HelperInfo& h, const Ref* args, unsigned count, Ref 
     define(result, wide, false);
 }
 
-void X64::call_helper_if(const HelperInfo& h, Ref cond, const Ref* args) {
+void X64::before_helper_writes(const HelperInfo& h) {
     for (u8 s = 0; s < layout.slot_count; ++s) {
         if (!(h.writes >> s & 1)) continue;
         if (s < pinned_) before_set(s, 0);
         else before_set_state(s, 0);
     }
+}
+
+void X64::call_helper_if(const HelperInfo& h, Ref cond, const Ref* args) {
+    before_helper_writes(h);
     // The helper leaves nothing of EFLAGS.
     const auto held = in_flags_;
     for (Ref r : held) {
@@ -163,6 +167,18 @@ void X64::call_helper_if(const HelperInfo& h, Ref cond, const Ref* args) {
         if ((value(r).last_use > now_ || argument) && (value(r).at == At::flags || value(r).at == At::cond)) materialise(r);
     }
     const CC cc = test(cond);
+    Cold& c = cold_helper(h, args);
+    jump_cold(cc, c);
+    as.bind(c.back);
+    helper_done();
+}
+
+void X64::helper_done() {
+    clobber();
+    fp_ready_ = false;
+}
+
+X64::Cold& X64::cold_helper(const HelperInfo& h, const Ref* args) {
     Cold& c = cold(Cold::call_if);
     c.helper = &h;
     c.back = as.newLabel();
@@ -180,10 +196,7 @@ void X64::call_helper_if(const HelperInfo& h, Ref cond, const Ref* args) {
         }
     }
     c.xmms = live_xmm();
-    jump_cold(cc, c);
-    as.bind(c.back);
-    clobber();
-    fp_ready_ = false;
+    return c;
 }
 
 void X64::cold_call_if(Cold& c) {
@@ -250,6 +263,7 @@ void X64::cold_call_if(Cold& c) {
 }
 
 void emit_call(X64& e, const Inst& i) {
+    if (emit_x87(e, i)) return;
     const Ref args[3] = {i.a, i.b, i.c};
     e.call_helper(e.layout.helpers[i.imm], args, 3, i.type == Type::None ? Ref{0} : e.index_of(i));
 }

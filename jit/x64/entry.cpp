@@ -279,6 +279,7 @@ constexpr Switch kSwitches[] = {
     {"shared_checks", "one TLB check for neighbouring accesses of a block", &Switches::share_checks},
     {"targets", "results made in the guest register's host register", &Switches::targets},
     {"avx", "AVX encodings for vectors", &Switches::avx},
+    {"x87", "the host's x87 for the guest's", &Switches::x87},
     {"bmi", "BMI and LZCNT instructions", &Switches::bmi},
 };
 

@@ -46,7 +46,7 @@ static_assert(kVecSpillAt % 16 == 0 && kXmmSaveAt % 16 == 0);
 constexpr unsigned kBlockBits = 21;
 
 // Uses of ExecContext::scratch.
-constexpr unsigned kScratchAddress = 0, kScratchValue = 1, kScratchArena = 2, kScratchFp = 3, kScratchMxcsr = 4, kScratchWhat = 5, kScratchLinear = 6;
+constexpr unsigned kScratchAddress = 0, kScratchValue = 1, kScratchArena = 2, kScratchFp = 3, kScratchMxcsr = 4, kScratchWhat = 5, kScratchLinear = 6, kScratchX87 = 7;
 
 inline x86::Gp gp(Reg r, unsigned bytes) {
     return bytes == 1 ? x86::Gp(x86::gpb_lo(r)) : bytes == 2 ? x86::Gp(x86::gpw(r)) : bytes == 4 ? x86::Gp(x86::gpd(r)) : x86::Gp(x86::gpq(r));
@@ -57,7 +57,7 @@ inline x86::Xmm xmm(Reg r) { return x86::xmm(r - 16u); }
 
 struct Switches {
     bool pinning = true, fuse_flags = true, link = true, inline_lookup = true, inline_tlb = true, fold_addresses = true, targets = true, share_checks = true,
-         avx = true, bmi = true;
+         avx = true, bmi = true, x87 = true;
 };
 struct HostCpu {
     bool avx = false, bmi2 = false, lzcnt = false, tzcnt = false, popcnt = false, sse42 = false, logic_clears_af = false;
@@ -188,6 +188,11 @@ public:
     u32 position() const { return static_cast<u32>(as.offset()) + start_; }
     void call_helper(const HelperInfo&, const Ref* args, unsigned count, Ref result);
     void call_helper_if(const HelperInfo&, Ref cond, const Ref* args);
+    // -- a helper out of line, in three steps: what it may write, what it is called with, and what is left
+    void before_helper_writes(const HelperInfo&);
+    struct Cold;
+    Cold& cold_helper(const HelperInfo&, const Ref* args);
+    void helper_done();
     void call_host(const void* fn);
     void leave();
     void clear_progress();
@@ -336,5 +341,7 @@ private:
 #include "jit/ir/ops.inc"
 #undef OP
 
+/// The common path of an x87 helper's call, inline; false when there is none.
+bool emit_x87(X64&, const Inst&);
 void emit_thunks(x86::Assembler&, const Arena&, const Layout&, void* state, const Switches&, Thunks&);
 }  // namespace calque::jit::x64
