@@ -41,6 +41,9 @@ public:
     /// True when more than the one page went.
     bool drop_page(CpuState&, u64 linear, u16 pcid, bool global_too);
 
+    /// All translations of the current context, global ones too.
+    std::vector<PageEntry> current() const;
+
     struct Stats {
         u64 fills = 0;   // misses of the inline TLB that ended in an entry
         u64 walks = 0;   // misses of both levels

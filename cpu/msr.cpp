@@ -41,7 +41,9 @@ bool all_types(u64 v, bool pat) {
     return true;
 }
 
-bool read(CpuState& s, u32 n, u64& v) {
+}  // namespace
+
+bool read_msr(CpuState& s, u32 n, u64& v) {
     const Cpu& cpu = *s.cpu;
     const auto has = [&](Isa f) { return cpu.has_feature(f); };
     const bool p6 = cpu.model().family() >= 6;
@@ -86,6 +88,7 @@ bool read(CpuState& s, u32 n, u64& v) {
     return false;
 }
 
+namespace {
 bool write_efer(CpuState& s, u64 v) {
     if (v & ~efer_allowed(s)) return false;
     if (((v ^ s.efer) & efer::LME) && (s.cr0 & cr0::PG)) return false;
@@ -120,7 +123,9 @@ bool write_base(CpuState& s, Seg n, u64 v) {
 
 bool set_canonical(u64& where, u64 v) { return canonical(v) && (where = v, true); }
 
-bool write(CpuState& s, u32 n, u64 v) {
+}  // namespace
+
+bool write_msr(CpuState& s, u32 n, u64 v) {
     switch (n) {
     case msr::P5McAddr:
     case msr::P5McType:
@@ -176,6 +181,7 @@ bool write(CpuState& s, u32 n, u64 v) {
     return false;
 }
 
+namespace {
 u64 unknown(CpuState& s, const char* what, u32 n) {
     log.debug("%s of unknown or refused MSR %08xh at %llx", what, n, static_cast<unsigned long long>(s.x.rip));
     return fault(s, vec::GP, 0);
@@ -197,7 +203,7 @@ u64 helper_rdmsr(CpuState& s, u64, u64, u64) {
     u64 v;
     if (s.debug && s.debug->refuses({Debug::Event::msr, n, 0, 8, true, false})) return 0;
     // Reading needs the feature as writing does.
-    if (!read(s, n, v)) return unknown(s, "read", n);
+    if (!read_msr(s, n, v)) return unknown(s, "read", n);
     put_edx_eax(s, v);
     return 0;
 }
@@ -209,7 +215,7 @@ u64 helper_wrmsr(CpuState& s, u64, u64, u64 next) {
     const bool write_only = n == msr::BiosUpdate || (n >= msr::X2Apic && n < msr::X2Apic + 0x100);
     const u64 v = s.gpr[RDX] << 32 | (s.gpr[RAX] & 0xffffffff);
     if (s.debug && s.debug->refuses({Debug::Event::msr, n, v, 8, false, true})) return 0;
-    if ((!write_only && !read(s, n, present)) || !write(s, n, v)) return unknown(s, "write", n);
+    if ((!write_only && !read_msr(s, n, present)) || !write_msr(s, n, v)) return unknown(s, "write", n);
     return finish(s, next);
 }
 

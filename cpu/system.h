@@ -133,6 +133,10 @@ bool load_cr3(CpuState&, u64 value);
 /// Flags that POPF, IRET and the like may change at this CPL.
 u32 changeable_flags(const CpuState&, unsigned operand_size);
 
+/// As RDMSR and WRMSR, but without faults: false is #GP.
+bool read_msr(CpuState&, u32 number, u64& value);
+bool write_msr(CpuState&, u32 number, u64 value);
+
 void enter_smm(CpuState&);
 bool data_breakpoints(const CpuState&);   // DR7 has an enabled one
 

@@ -1,5 +1,6 @@
 // What is remembered of page walks, and how it is forgotten.
 #include <algorithm>
+#include <iterator>
 
 #include "cpu/cpu.h"
 #include "cpu/debug.h"
@@ -43,6 +44,13 @@ PageEntry* Mmu::find(u64 vpn) {
     if (e->vpn == vpn && e->asid == current_asid_) return e;
     e = &slot(vpn, global_asid_);
     return e->vpn == vpn && e->asid == global_asid_ ? e : nullptr;
+}
+
+std::vector<PageEntry> Mmu::current() const {
+    std::vector<PageEntry> out;
+    std::copy_if(pages_.begin(), pages_.end(), std::back_inserter(out),
+                 [&](const PageEntry& e) { return e.vpn != ~u64{0} && (e.asid == current_asid_ || e.asid == global_asid_); });
+    return out;
 }
 
 PageEntry& Mmu::insert(const PageEntry& in, unsigned page_shift) {

@@ -210,4 +210,18 @@ void PhysMap::dma_write(u64 paddr, std::span<const u8> in) {
         paddr += n;
     }
 }
+
+std::vector<PhysMap::Region> PhysMap::regions() const {
+    std::vector<Region> out;
+    for (u32 at = 0; at < kLegacyEnd; at += kPage) {
+        const Target t = isa_target(at);
+        const char* what = t.read && t.read == t.write ? "RAM" : t.read && t.write ? "ROM, RAM for writing" : t.read ? "ROM" : t.device ? "device" : "nothing";
+        if (!out.empty() && std::strcmp(out.back().what, what) == 0) out.back().last = at + kPage - 1;
+        else out.push_back({at, at + kPage - 1, what});
+    }
+    if (low_ram_ > kLegacyEnd) out.push_back({kLegacyEnd, low_ram_ - 1, "RAM"});
+    if (high_ram()) out.push_back({kHighRam, kHighRam + high_ram() - 1, "RAM"});
+    for (const Window& w : windows_) out.push_back({w.base, w.base + w.size - 1, w.device ? "device" : w.writable ? "device memory" : "ROM"});
+    return out;
+}
 }  // namespace calque

@@ -50,6 +50,13 @@ public:
     void set_a20(bool enabled);
     bool a20() const { return a20_mask_ == ~u64{0}; }
 
+    /// What answers where, for people; later regions are hidden by earlier ones.
+    struct Region {
+        u64 first, last;
+        const char* what;
+    };
+    std::vector<Region> regions() const;
+
     /// The map has changed: forget what page() said.
     std::function<void()> on_change;
     /// Plain memory is changed by somebody else than the CPU.

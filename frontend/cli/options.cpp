@@ -14,7 +14,7 @@ using Strings = std::vector<std::string>;
 // Values as text; what they mean is found out below, where a sentence can say what is wrong.
 struct Raw {
     std::string memory = "512M", cpu, bios, vgabios, boot, kernel, initrd, append, display = "auto", engine = "jit", clock, stop_at,
-                rtc, jit_disable, screenshot, debugcon, firmware_log, control, name, config, warm = "12";
+                rtc, jit_disable, screenshot, debugcon, firmware_log, control, name, config, gdb, warm = "12";
     Strings disk, cdrom, floppy, serial, parallel, device, log;
 };
 
@@ -70,6 +70,8 @@ void describe(Descriptions& d, Raw& r) {
         ("jit-disable", text(r.jit_disable, "LIST"), "switch optimisations off; a wrong name lists them")
         ("warm", text(r.warm, "N"), "executions before a block is translated");
     d.diagnosis.add_options()
+        ("gdb", text(r.gdb, "HOST:PORT"), "let GDB connect to HOST:PORT, :PORT or unix:PATH (target remote HOST:PORT)")
+        ("wait", "with --gdb: do not start before GDB says so")
         ("log", text(r.log, "MODULE:LEVEL")->composing(), "error, warn, info, debug or trace messages of a module, or of all; repeatable");
     for (auto* group : {&d.general, &d.machine, &d.drives, &d.ports, &d.display, &d.running, &d.engine, &d.diagnosis}) d.all.add(*group);
 }
@@ -222,7 +224,9 @@ Result<Options> parse_options(const std::vector<std::string>& arguments) {
     if (auto r = check_logs(raw.log); !r) return r.error();
     o.state_hash = given.count("state-hash"), o.stats = given.count("stats");
     o.name = raw.name, o.screenshot = raw.screenshot, o.debugcon = raw.debugcon, o.firmware_log = raw.firmware_log;
-    o.control = raw.control, o.log = raw.log;
+    o.control = raw.control, o.log = raw.log, o.gdb = raw.gdb;
+    o.gdb_wait = given.count("wait");
+    if (o.gdb_wait && o.gdb.empty()) return Error{"--wait waits for a debugger; --gdb says where"};
     return o;
 }
 

@@ -25,7 +25,8 @@ struct Options {
     std::optional<i64> rtc_epoch;
     std::optional<u64> stop_at;
     bool state_hash = false, stats = false;
-    std::string name, screenshot, debugcon, firmware_log, control;
+    bool gdb_wait = false;        // nothing runs before a debugger says so
+    std::string name, screenshot, debugcon, firmware_log, control, gdb;
     std::vector<std::string> log;
 };
 

@@ -11,6 +11,7 @@
 #include <cstdlib>
 
 #include "cpu/mmu.h"
+#include "frontend/control/monitor.h"
 #include "frontend/png.h"
 #include "support/log.h"
 
@@ -70,12 +71,23 @@ Result<void> Session::open() {
     machine_ = std::move(*machine);
     if (options_.stop_at) machine_->set_stop_at(*options_.stop_at);
     if (auto r = open_window(); !r) return r;
+    if (auto r = open_sockets(); !r) return r;
+    return open_ports();
+}
+
+Result<void> Session::open_sockets() {
     if (!options_.control.empty()) {
         auto control = ControlServer::create(options_.control, *this);
         if (!control) return control.error();
         control_ = std::move(*control);
     }
-    return open_ports();
+    if (options_.gdb.empty()) return {};
+    const auto monitor = [this](std::string_view line) { return HumanMonitor{*this}.run(line); };
+    gdb_machine_ = std::make_unique<GdbMachine>(*machine_, GdbMachine::Owner{[this] { quit(); }, monitor}, options_.gdb_wait);
+    auto gdb = GdbServer::create(options_.gdb, *gdb_machine_);
+    if (!gdb) return gdb.error();
+    gdb_ = std::move(*gdb);
+    return {};
 }
 
 void Session::wire_ports() {
@@ -134,7 +146,7 @@ int Session::run() {
 
 void Session::run_slice() {
     idle_ = true;
-    if (paused_ || held_) return;
+    if (standing()) return;
     const auto before = WallClock::now();
     const u64 icount = machine_->icount();
     const Machine::Stop why = machine_->run(slice_);
@@ -158,7 +170,7 @@ void Session::handle(Machine::Stop why) {
         if (machine_->sleep_time() == kNever && !somebody_can_act())
             hold("the guest waits for an interrupt, and nothing is left that could send one", 1);
         break;
-    case Stop::debug: break;
+    case Stop::debug: gdb_machine_->handle_stop(gdb_->stub()); break;
     case Stop::stop_at: finish(0); break;
     case Stop::powered_off: finish(0); break;
     case Stop::debug_exit: finish(static_cast<int>((machine_->exit_value() << 1 | 1) & 0xff)); break;
@@ -173,7 +185,7 @@ void Session::handle(Machine::Stop why) {
         hold(text, 1);
         break;
     }
-    if (firmware_.boot_failed()) {
+    if (firmware_.boot_failed() && !(gdb_ && gdb_->stub())) {
         firmware_.clear();
         hold("the firmware has found nothing to boot from; give it --disk, --cdrom, --floppy or --kernel", 1);
     }
@@ -183,17 +195,19 @@ void Session::handle(Machine::Stop why) {
 void Session::finish(int status, const std::string& sentence) {
     if (status_) return;
     status_ = status, last_words_ = sentence;
+    if (GdbStub* const stub = gdb_ ? gdb_->stub() : nullptr) stub->stopped({.why = GdbStop::Why::exited, .code = static_cast<u8>(status), .message = sentence});
 }
 
 // The machine will do nothing more by itself. With nobody there the process ends; else its screen stays to be looked at.
 void Session::hold(const std::string& sentence, int status) {
-    if (!window_ && !control_) return finish(status, sentence);
+    if (!window_ && !control_ && !gdb_) return finish(status, sentence);
     say(sentence);
     held_ = true;
+    if (gdb_) gdb_machine_->handle_hold(gdb_->stub(), sentence);
 }
 
 bool Session::somebody_can_act() const {
-    return window_ || control_ || std::any_of(serial_.begin(), serial_.end(), [](const auto& s) { return s.host && s.host->open(); });
+    return window_ || control_ || gdb_ || std::any_of(serial_.begin(), serial_.end(), [](const auto& s) { return s.host && s.host->open(); });
 }
 
 void Session::report_restarts() {
@@ -212,6 +226,7 @@ void Session::report_restarts() {
 // ---- the outside
 
 void Session::poll_outside() {
+    const bool stood = standing();
     pump_serial();
     if (window_) {
         window_->poll();
@@ -219,6 +234,8 @@ void Session::poll_outside() {
         if (window_->quit_requested()) cause_ = ControlServer::Cause::window, finish(0);
     }
     if (control_) control_->poll();
+    if (gdb_) gdb_->poll();
+    if (stood && !standing()) idle_ = false;   // somebody has just let it go on
     if (signal_seen) cause_ = ControlServer::Cause::signal, finish(128 + signal_seen);
 }
 
@@ -249,7 +266,8 @@ void Session::wait() {
     for (unsigned n = 0; n < options_.serial.size(); ++n)
         if (const int fd = serial_[n].host->fd(); fd >= 0 && machine_->serial_room(n) > 0) fds.push_back({fd, POLLIN, 0});
     if (control_) fds.push_back({control_->fd(), POLLIN, 0});
-    const Time machine = paused_ || held_ ? kNever : machine_->sleep_time();
+    if (gdb_) fds.push_back({gdb_->fd(), POLLIN, 0});
+    const Time machine = standing() ? kNever : machine_->sleep_time();
     const Time time = std::min({machine, window_ ? kWindowWait : kLongestWait});
     const timespec timeout{static_cast<time_t>(time / kSecond), static_cast<long>(time % kSecond)};
     ::ppoll(fds.data(), fds.size(), &timeout, nullptr);
@@ -282,7 +300,7 @@ void Session::update_status() {
     char text[64];
     const double mips = static_cast<double>(machine_->icount() - status_icount_) / passed / 1e6;
     std::snprintf(text, sizeof text, "%.0f MIPS", mips);
-    window_->set_status(paused_ ? "paused" : held_ ? "halted" : text);
+    window_->set_status(held_ ? "halted" : standing() ? "paused" : text);
     status_time_ = now, status_icount_ = machine_->icount();
 }
 

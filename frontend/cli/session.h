@@ -8,6 +8,8 @@
 #include "frontend/cli/options.h"
 #include "frontend/cli/serial_host.h"
 #include "frontend/control/server.h"
+#include "frontend/gdb/machine.h"
+#include "frontend/gdb/server.h"
 #include "frontend/sdl/sdl_window.h"
 #include "machine/machine.h"
 
@@ -26,6 +28,7 @@ private:
     void wire_ports();
     Result<void> open_ports();
     Result<void> open_window();
+    Result<void> open_sockets();
     bool wants_window() const;
     ClockMode clock_mode() const;
 
@@ -42,6 +45,7 @@ private:
     void on_close();
     void update_status();
     void report_restarts();
+    bool standing() const { return paused_ || held_ || (gdb_machine_ && gdb_machine_->standing()); }
     bool somebody_can_act() const;
     void say(const std::string& sentence);
     int end_of_run();
@@ -76,6 +80,8 @@ private:
     std::unique_ptr<Machine> machine_;
     std::unique_ptr<SdlWindow> window_;
     std::unique_ptr<ControlServer> control_;
+    std::unique_ptr<GdbMachine> gdb_machine_;
+    std::unique_ptr<GdbServer> gdb_;
     bool paused_ = false, held_ = false, idle_ = false;
     std::optional<int> status_;          // set: the run is over
     std::string last_words_;             // why, for the user

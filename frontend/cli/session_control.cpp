@@ -24,7 +24,7 @@ std::optional<unsigned> floppy_number(const std::string& device) {
 }  // namespace
 
 ControlTarget::RunState Session::run_state() const {
-    return status_ || held_ ? RunState::shutdown : paused_ ? RunState::paused : RunState::running;
+    return status_ || held_ ? RunState::shutdown : standing() ? RunState::paused : RunState::running;
 }
 
 void Session::stop() {
@@ -48,6 +48,7 @@ void Session::quit() {
 void Session::system_reset() {
     cause_ = ControlServer::Cause::client;
     held_ = false;
+    if (gdb_machine_) gdb_machine_->end_hold();
     machine_->reset();
 }
 

@@ -1,0 +1,212 @@
+#include "frontend/gdb/server.h"
+
+#include <netdb.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <chrono>
+#include <cstring>
+
+#include "support/log.h"
+
+namespace calque {
+namespace {
+Log log{"gdb"};
+constexpr size_t kReadPerTurn = 256 * kKiB;   // so that the machine gets its turn
+constexpr size_t kOutputPause = 4 * kMiB;     // a client that does not read is not listened to
+constexpr size_t kMostRefused = 4;            // at a time; further ones are closed without a word
+
+void close_fd(int& fd) {
+    if (fd >= 0) ::close(fd);
+    fd = -1;
+}
+
+/// Sends what it can; false when nobody is there any more.
+bool send_some(int fd, std::string& bytes) {
+    while (!bytes.empty()) {
+        const ssize_t n = ::send(fd, bytes.data(), bytes.size(), MSG_NOSIGNAL);
+        if (n > 0) bytes.erase(0, static_cast<size_t>(n));
+        else if (n < 0 && errno == EINTR) continue;
+        else return n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK);
+    }
+    return true;
+}
+
+/// A socket file is there that nobody listens to.
+bool is_stale(const sockaddr_un& address) {
+    struct stat s{};
+    if (::lstat(address.sun_path, &s) != 0 || !S_ISSOCK(s.st_mode)) return false;
+    int fd = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    const bool refused = ::connect(fd, reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0 && errno == ECONNREFUSED;
+    close_fd(fd);
+    return refused;
+}
+}  // namespace
+
+/// A second debugger: every packet of it is answered by the reason, until it goes. GDB shows the answer to its second packet.
+struct GdbServer::Refused {
+    explicit Refused(int socket) : fd{socket} {}
+    ~Refused() { close_fd(fd); }
+    int fd;
+    GdbPackets packets{{[this](const std::string&) { packets.send("E.another debugger is attached to this machine"); }, [] {}}};
+    bool gone = false;
+};
+
+GdbServer::GdbServer(GdbTarget& target) : target_{target} {}
+
+Result<std::unique_ptr<GdbServer>> GdbServer::create(const std::string& where, GdbTarget& target) {
+    constexpr std::string_view kUnix = "unix:";
+    std::unique_ptr<GdbServer> server{new GdbServer{target}};
+    const size_t colon = where.rfind(':');
+    Result<void> r = Error{"--gdb takes HOST:PORT or unix:PATH, not '" + where + "'"};
+    if (where.starts_with(kUnix) && where.size() > kUnix.size()) r = server->listen_unix(where.substr(kUnix.size()));
+    else if (!where.starts_with(kUnix) && colon != std::string::npos && colon + 1 < where.size())
+        r = server->listen_tcp(where.substr(0, colon), where.substr(colon + 1));
+    if (r) r = server->begin();
+    if (!r) return r.error();
+    return server;
+}
+
+GdbServer::~GdbServer() {
+    const auto end = std::chrono::steady_clock::now() + std::chrono::milliseconds{200};
+    while (client_ && !client_->gone && !client_->stub.output().empty() && std::chrono::steady_clock::now() < end) {
+        flush();
+        pollfd p{client_->fd, POLLOUT, 0};
+        if (!client_->stub.output().empty()) ::poll(&p, 1, 20);
+    }
+    if (client_) close_client();
+    refused_.clear();
+    close_fd(listener_), close_fd(epoll_);
+    if (!path_.empty()) ::unlink(path_.c_str());
+}
+
+Result<void> GdbServer::listen_unix(const std::string& path) {
+    const auto failed = [&](const std::string& why) { return Error{"cannot open the debugger's socket " + path + ": " + why}; };
+    sockaddr_un address{};
+    address.sun_family = AF_UNIX;
+    if (path.size() >= sizeof address.sun_path) return failed("the path is too long for a socket (107 characters)");
+    std::memcpy(address.sun_path, path.c_str(), path.size() + 1);
+    listener_ = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (listener_ < 0) return failed(std::strerror(errno));
+    ::fchmod(listener_, 0600);   // whoever may connect may do anything with the machine
+    const auto* at = reinterpret_cast<const sockaddr*>(&address);
+    if (::bind(listener_, at, sizeof address) != 0) {
+        if (errno != EADDRINUSE) return failed(std::strerror(errno));
+        if (!is_stale(address)) return failed("something is already there; remove it or choose another path");
+        ::unlink(path.c_str());
+        if (::bind(listener_, at, sizeof address) != 0) return failed(std::strerror(errno));
+    }
+    path_ = path;
+    return {};
+}
+
+Result<void> GdbServer::listen_tcp(const std::string& host, const std::string& port) {
+    const auto failed = [&](const char* why) { return Error{"cannot listen for a debugger at " + host + ":" + port + ": " + why}; };
+    addrinfo hints{};
+    hints.ai_socktype = SOCK_STREAM;
+    addrinfo* found = nullptr;
+    const std::string bare = host.size() > 2 && host.front() == '[' && host.back() == ']' ? host.substr(1, host.size() - 2) : host;
+    if (const int e = ::getaddrinfo(bare.empty() ? nullptr : bare.c_str(), port.c_str(), &hints, &found); e != 0) return failed(::gai_strerror(e));
+    int error = 0;
+    for (const addrinfo* a = found; a && listener_ < 0; a = a->ai_next) {
+        listener_ = ::socket(a->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+        const int on = 1;
+        if (listener_ >= 0) ::setsockopt(listener_, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+        if (listener_ >= 0 && ::bind(listener_, a->ai_addr, a->ai_addrlen) == 0) break;
+        error = errno;
+        close_fd(listener_);
+    }
+    ::freeaddrinfo(found);
+    return listener_ >= 0 ? Result<void>{} : failed(std::strerror(error));
+}
+
+Result<void> GdbServer::begin() {
+    epoll_ = ::epoll_create1(EPOLL_CLOEXEC);
+    epoll_event e{};
+    e.events = EPOLLIN;
+    if (epoll_ < 0 || ::listen(listener_, 4) != 0 || ::epoll_ctl(epoll_, EPOLL_CTL_ADD, listener_, &e) != 0)
+        return Error{std::string{"cannot listen for a debugger: "} + std::strerror(errno)};
+    return {};
+}
+
+void GdbServer::poll() {
+    accept();
+    if (client_) read();
+    flush();
+    if (client_ && (client_->gone || (client_->stub.finished() && client_->stub.output().empty()))) close_client();
+    if (client_) watch();
+    for (auto& r : refused_) refuse(*r);
+    std::erase_if(refused_, [](const auto& r) { return r->gone; });
+}
+
+void GdbServer::accept() {
+    for (;;) {
+        int fd = ::accept4(listener_, nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK);
+        if (fd < 0) return;
+        if (refused_.size() >= kMostRefused) {
+            close_fd(fd);
+            continue;
+        }
+        const int on = 1;
+        ::setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);   // fails for a Unix socket
+        epoll_event e{};
+        e.events = EPOLLIN;
+        ::epoll_ctl(epoll_, EPOLL_CTL_ADD, fd, &e);
+        if (client_) {
+            log.info("a second debugger is refused");
+            refused_.push_back(std::make_unique<Refused>(fd));
+        } else {
+            log.info("a debugger has connected");
+            client_ = std::make_unique<Client>(fd, target_);
+            client_->watched = EPOLLIN;
+        }
+    }
+}
+
+void GdbServer::read() {
+    char bytes[16384];
+    for (size_t total = 0; total < kReadPerTurn && client_->stub.output().size() < kOutputPause && !client_->gone;) {
+        const ssize_t n = ::recv(client_->fd, bytes, sizeof bytes, 0);
+        if (n < 0 && errno == EINTR) continue;
+        if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) return;
+        if (n <= 0) return void(client_->gone = true);
+        total += static_cast<size_t>(n);
+        client_->stub.receive({bytes, static_cast<size_t>(n)});
+    }
+}
+
+void GdbServer::flush() {
+    if (client_ && !client_->gone && !send_some(client_->fd, client_->stub.output())) client_->gone = true;
+}
+
+void GdbServer::watch() {
+    const size_t waiting = client_->stub.output().size();
+    const u32 wanted = (waiting ? EPOLLOUT : 0u) | (waiting < kOutputPause ? EPOLLIN : 0u);
+    if (wanted == client_->watched) return;
+    epoll_event e{};
+    e.events = client_->watched = wanted;
+    ::epoll_ctl(epoll_, EPOLL_CTL_MOD, client_->fd, &e);
+}
+
+void GdbServer::refuse(Refused& r) {
+    char bytes[1024];
+    const ssize_t n = ::recv(r.fd, bytes, sizeof bytes, 0);
+    if (n == 0 || (n < 0 && errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR)) return void(r.gone = true);
+    if (n > 0) r.packets.feed({bytes, static_cast<size_t>(n)});
+    if (!send_some(r.fd, r.packets.output) || r.packets.output.size() > kKiB) r.gone = true;
+}
+
+void GdbServer::close_client() {
+    log.info("the debugger has gone");
+    close_fd(client_->fd);
+    client_.reset();
+}
+}  // namespace calque
