@@ -19,6 +19,14 @@ bool says(const std::string& text, const std::string& part) {
 }
 }  // namespace
 
+TEST_CASE("options: a debugger") {
+    const auto o = parse_options({"--gdb", ":1234", "--wait"});
+    REQUIRE(o.has_value());
+    CHECK(o->gdb == ":1234");
+    CHECK(o->gdb_wait);
+    CHECK(says(why({"--wait"}), "--gdb says where"));
+}
+
 TEST_CASE("options: what a user writes arrives in the configuration") {
     const auto o = parse_options({"--memory", "2G", "--disk", "a,,b.img,readonly=on", "--disk=c.img,snapshot", "--cdrom", "empty",
                                   "--kernel", "k", "--append", "console=ttyS0 quiet", "--serial", "stdio", "--serial=file:x.txt",
