@@ -5,11 +5,6 @@
 enter_long:
         mov     [resume_esp], esp
         call    load_control
-        mov     ecx, 0xc0000080
-        mov     eax, given_(efer)
-        and     eax, ~EFER_LMA
-        xor     edx, edx
-        wrmsr
         mov     eax, given_(cr0)
         mov     cr0, eax
         jmp     KCS64:.long

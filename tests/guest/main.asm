@@ -47,6 +47,8 @@ cases:
 %include "subjects/flags.asm"
 %include "subjects/virtual_if.asm"
 %include "subjects/inspect.asm"
+%include "subjects/paging.asm"
+%include "subjects/crossing.asm"
         CASES_END
 
         section .cases

@@ -13,6 +13,13 @@ load_control:
         jz      .debug
         mov     eax, given_(cr4)
         mov     cr4, eax
+        test    dword [features], need_nx | need_lm
+        jz      .debug
+        mov     ecx, 0xc0000080
+        mov     eax, given_(efer)
+        and     eax, ~EFER_LMA
+        xor     edx, edx
+        wrmsr
 .debug: mov     eax, given_(cr2)
         mov     cr2, eax
         mov     eax, given_(dr0)
@@ -269,6 +276,14 @@ captured_real:                  ; in real mode some of these do not exist
         mov     got_(cr4), eax
         xor     eax, eax
         mov     cr4, eax
+        test    dword [features], need_nx | need_lm
+        jz      .end
+        mov     ecx, 0xc0000080
+        rdmsr
+        mov     got_(efer), eax
+        xor     eax, eax
+        xor     edx, edx
+        wrmsr
 .end:   cmp     dword [in_case], 0
         je      stray
         jmp     leave_case

@@ -116,6 +116,13 @@ do_need:
 ; A case's state before, as far as it does not say otherwise.
 begin_case:
         inc     dword [checks]
+%ifdef VERBOSE                          ; to find the case that does not end
+        push    esi
+        mov     esi, [case_name]
+        call    put_text
+        call    put_line
+        pop     esi
+%endif
         call    renew_tables
         mov     ebx, [case_mode]
         mov     al, [ebx + mode_row.ring]

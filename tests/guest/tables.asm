@@ -191,6 +191,13 @@ renew_pages:
         mov     ecx, 0xb000
         call    clear_bytes
         mov     dword [PD32], PT32 + 7
+        ; The same memory again through other entries, at ALIAS2 to ALIAS4.
+        mov     dword [PD32 + 4], PT32 + 7
+        mov     dword [PD_PAE + 8 * 2], PT64 + 7
+        mov     dword [PD64 + 8 * 2], PT64 + 7
+        mov     dword [PDPT_PAE + 8], PD_PAE + 1
+        mov     dword [PDPT64 + 8], PD64 + 7
+        mov     dword [PML4 + 8], PDPT64 + 7
         mov     dword [PDPT_PAE], PD_PAE + 1
         mov     dword [PD_PAE], PT64 + 7
         mov     dword [PD_PAE + 8], PT64 + 0x1007
@@ -266,7 +273,7 @@ find_entry:
         clc
         ret
 .high:  cmp     cl, 3
-        mov     edi, PML4
+        mov     edi, PML4 + 8           ; only the entry for ALIAS4 can be changed
         ja      .end
         mov     edi, ebx
         shr     edi, 30
