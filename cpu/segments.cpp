@@ -139,6 +139,15 @@ bool load_data_segment(CpuState& s, Seg n, u16 selector) {
     return true;
 }
 
+/// LDTR or TR from a descriptor. The processor refuses a base that is not canonical, though the manual does not list it.
+static bool load_system_segment(CpuState& s, u16 selector, u8 vector, const Descriptor& d, Segment& to) {
+    const u64 base = d.base() | u64{d.upper} << 32;
+    if (s.long_active() && !canonical(base)) return fault(s, vector, selector & 0xfffc);
+    to = d.segment(selector);
+    to.base = base;
+    return true;
+}
+
 bool load_ldtr(CpuState& s, u16 selector, u8 vector) {
     if (is_null(selector)) return s.ldtr = {selector, 0, 0, 0}, true;
     const u16 code = selector & 0xfffc;
@@ -147,10 +156,7 @@ bool load_ldtr(CpuState& s, u16 selector, u8 vector) {
     if (!fetch_descriptor(s, selector, vector, d)) return false;
     if (!d.system() || d.type() != sysdesc::Ldt) return fault(s, vector, code);
     if (!d.present()) return fault(s, vector == vec::TS ? vec::TS : vec::NP, code);
-    if (!fetch_upper(s, selector, vector, d)) return false;
-    s.ldtr = d.segment(selector);
-    s.ldtr.base |= u64{d.upper} << 32;
-    return true;
+    return fetch_upper(s, selector, vector, d) && load_system_segment(s, selector, vector, d, s.ldtr);
 }
 
 void drop_inner_segments(CpuState& s) {
@@ -192,10 +198,10 @@ u64 helper_lldt_ltr(CpuState& s, u64 a, u64 ltr, u64 next) {
     const bool tss = d.system() && (d.type() == sysdesc::Tss32 || (d.type() == sysdesc::Tss16 && !s.long_active()));
     if (!tss) return fault(s, vec::GP, code);
     if (!d.present()) return fault(s, vec::NP, code);
-    if (!fetch_upper(s, selector, vec::GP, d) || !set_busy(s, d.address, true)) return 0;
-    d.hi |= 0x200;
-    s.tr = d.segment(selector);
-    s.tr.base |= u64{d.upper} << 32;
+    Segment task;
+    if (!fetch_upper(s, selector, vec::GP, d) || !load_system_segment(s, selector, vec::GP, d, task) || !set_busy(s, d.address, true)) return 0;
+    s.tr = task;
+    s.tr.attr |= 0x200;
     return finish(s, next);
 }
 
