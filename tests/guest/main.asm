@@ -49,6 +49,7 @@ cases:
 %include "subjects/inspect.asm"
 %include "subjects/paging.asm"
 %include "subjects/crossing.asm"
+%include "subjects/segments.asm"
         CASES_END
 
         section .cases
