@@ -17,10 +17,10 @@ enter_long:
         mov     rax, [GIVEN + 8 * f_cr2]
         mov     cr2, rax
         mov     esp, [resume_esp]
-        mov     eax, [case_mode]
-        mov     ecx, [rax + mode_row.code]
+        mov     eax, [GIVEN + 8 * f_cs]
+        call    segment_base64
         mov     rax, [GIVEN + 8 * f_rip]
-        sub     rax, rcx
+        sub     rax, rdx
         push    qword [GIVEN + 8 * f_ss]
         push    qword [GIVEN + 8 * f_rsp]
         push    qword [GIVEN + 8 * f_flags]

@@ -50,6 +50,7 @@ cases:
 %include "subjects/paging.asm"
 %include "subjects/crossing.asm"
 %include "subjects/segments.asm"
+%include "subjects/limits.asm"
         CASES_END
 
         section .cases

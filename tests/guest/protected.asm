@@ -46,9 +46,13 @@ enter_protected:
         ltr     ax
         mov     ax, [GIVEN + 8 * f_ldtr]
         lldt    ax
-        mov     ebx, [case_mode]
-        mov     edx, given_(rip)
-        sub     edx, [ebx + mode_row.code]
+        mov     edx, EXEC
+        test    given_(flags), VM
+        jnz     .based
+        mov     eax, given_(cs)
+        call    segment_base
+.based: sub     edx, given_(rip)
+        neg     edx
         test    given_(flags), VM
         jnz     .vm86
         test    given_(cs), 3

@@ -64,12 +64,12 @@ stubs16:
 %assign n 0
 %rep 256
         align   STUB_SIZE
-        push    strict word n
+        mov     word [cs:real_vector - header], n       ; not pushed: there may be no room on the stack
         jmp     strict near capture16
 %assign n n + 1
 %endrep
 
-capture16:                      ; on the stack: vector, IP, CS, FLAGS
+capture16:                      ; on the stack: IP, CS, FLAGS
         mov     real_(rax), eax
         mov     real_(rcx), ecx
         mov     real_(rdx), edx
@@ -84,20 +84,22 @@ capture16:                      ; on the stack: vector, IP, CS, FLAGS
         mov     real16_(gs), gs
         mov     eax, esp
         mov     bp, sp
-        add     ax, 8
+        add     ax, 6
         mov     real_(rsp), eax
-        mov     ax, [bp]
-        mov     [cs:real_vector - header], ax
-        pushfd
-        pop     eax
-        mov     ax, [bp + 6]
-        mov     real_(flags), eax
-        movzx   eax, word [bp + 4]
+        movzx   eax, word [bp + 2]
         mov     real_(cs), eax
         shl     eax, 4
-        movzx   ecx, word [bp + 2]
+        movzx   ecx, word [bp]
         add     eax, ecx
         mov     real_(rip), eax
+        mov     ax, [bp + 4]
+        mov     sp, cs
+        mov     ss, sp
+        mov     sp, real_stack - header
+        pushfd
+        pop     ecx
+        mov     cx, ax
+        mov     real_(flags), ecx
         cmp     word [cs:real_vector - header], e_DB
         jne     .end
         cmp     word [cs:real_tracing - header], 0
@@ -130,6 +132,8 @@ capture16:                      ; on the stack: vector, IP, CS, FLAGS
         iret
 
         align   4
+        times   16 dd 0
+real_stack:
 real_fields: times 2 * f_cr0 dd 0
 real_cr0: dd    0
 real_vector: dd 0

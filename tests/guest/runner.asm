@@ -22,7 +22,6 @@ operations:
 struc mode_row
 .enter: resd    1
 .name:  resd    1
-.code:  resd    1               ; base of the code segment
 .sp:    resd    1
 .flags: resd    1
 .cr0:   resd    1
@@ -38,16 +37,16 @@ struc mode_row
 .real:  resb    1
 .sp16:  resb    1               ; only SP is the case's own: IRET to a 16-bit stack leaves the rest of ESP as it was
 endstruc
-%macro mode 10                  ; name, enter, code base, SP, flags, CR0, CR3, CR4, EFER, ring
+%macro mode 9                   ; name, enter, SP, flags, CR0, CR3, CR4, EFER, ring
 %deftok %%m %1
-        dd      %2, %%name, %3, %4, %5, %6, %7, %8, %9
+        dd      %2, %%name, %3, %4, %5, %6, %7, %8
         dw      c_ %+ %%m, s_ %+ %%m, s_ %+ %%m
-%if %9
+%if %8
         dw      SEL_TSS64
 %else
         dw      SEL_TSS
 %endif
-        db      %10, mode_wide, mode_real, mode_sp16
+        db      %9, mode_wide, mode_real, mode_sp16
         section .cases
 %%name: db      %1, 0
         section .text
@@ -57,22 +56,22 @@ modes:
 %define mode_wide 0
 %define mode_real 1
 %define mode_sp16 0
-        mode    "real16", enter_real, EXEC, STACK - DATA, 2, CR0_BASE & ~CR0_PE, 0, 0, 0, 0
+        mode    "real16", enter_real, STACK - DATA, 2, CR0_BASE & ~CR0_PE, 0, 0, 0, 0
 %define mode_real 0
-        mode    "prot16", enter_protected, EXEC, STACK - DATA, 2, CR0_BASE, 0, 0, 0, 0
+        mode    "prot16", enter_protected, STACK - DATA, 2, CR0_BASE, 0, 0, 0, 0
 %define mode_sp16 1
-        mode    "user16", enter_protected, EXEC, STACK - DATA, 2, CR0_BASE, 0, 0, 0, 3
+        mode    "user16", enter_protected, STACK - DATA, 2, CR0_BASE, 0, 0, 0, 3
 %define mode_sp16 0
-        mode    "vm86", enter_protected, EXEC, STACK - DATA, VM | 2, CR0_BASE, 0, 0, 0, 3
-        mode    "prot32", enter_protected, 0, STACK, 2, CR0_BASE, 0, 0, 0, 0
-        mode    "user32", enter_protected, 0, STACK, 2, CR0_BASE, 0, 0, 0, 3
+        mode    "vm86", enter_protected, STACK - DATA, VM | 2, CR0_BASE, 0, 0, 0, 3
+        mode    "prot32", enter_protected, STACK, 2, CR0_BASE, 0, 0, 0, 0
+        mode    "user32", enter_protected, STACK, 2, CR0_BASE, 0, 0, 0, 3
 %define mode_wide 1
-        mode    "long64", enter_long, 0, STACK, 2, CR0_BASE | CR0_PG, PML4, CR4_PAE, EFER_LME | EFER_LMA, 0
-        mode    "user64", enter_long, 0, STACK, 2, CR0_BASE | CR0_PG, PML4, CR4_PAE, EFER_LME | EFER_LMA, 3
+        mode    "long64", enter_long, STACK, 2, CR0_BASE | CR0_PG, PML4, CR4_PAE, EFER_LME | EFER_LMA, 0
+        mode    "user64", enter_long, STACK, 2, CR0_BASE | CR0_PG, PML4, CR4_PAE, EFER_LME | EFER_LMA, 3
 %define mode_wide 0
-        mode    "comp32", enter_long, 0, STACK, 2, CR0_BASE | CR0_PG, PML4, CR4_PAE, EFER_LME | EFER_LMA, 3
+        mode    "comp32", enter_long, STACK, 2, CR0_BASE | CR0_PG, PML4, CR4_PAE, EFER_LME | EFER_LMA, 3
 %define mode_sp16 1
-        mode    "comp16", enter_long, EXEC, STACK - DATA, 2, CR0_BASE | CR0_PG, PML4, CR4_PAE, EFER_LME | EFER_LMA, 3
+        mode    "comp16", enter_long, STACK - DATA, 2, CR0_BASE | CR0_PG, PML4, CR4_PAE, EFER_LME | EFER_LMA, 3
 %define mode_sp16 0
 
 run_cases:

@@ -82,9 +82,10 @@ renew_tables:
         rep     movsd
         call    renew_gates
         call    renew_tasks
-        mov     edi, EXEC
-        mov     ecx, 0x2000
-        call    clear_bytes
+        mov     edi, EXEC               ; INT3, where nothing else is
+        mov     ecx, 0x2000 / 4
+        mov     eax, 0xcccccccc
+        rep     stosd
         mov     edi, DATA
         mov     ecx, 0x10000
         call    clear_bytes
