@@ -51,6 +51,8 @@ cases:
 %include "subjects/crossing.asm"
 %include "subjects/segments.asm"
 %include "subjects/limits.asm"
+%include "subjects/transfers.asm"
+%include "subjects/gates.asm"
         CASES_END
 
         section .cases
