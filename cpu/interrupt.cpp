@@ -146,8 +146,8 @@ bool enter_same(CpuState& s, const Event& e, const Gate& g, Descriptor& code) {
 Outcome enter_task(CpuState& s, const Event& e, const Gate& g) {
     Descriptor tss;
     const u16 selector = g.d.gate_selector();
-    if (!fetch_tss(s, selector, true, tss)) return Outcome::refused;
-    return task_switch(s, selector, tss, TaskReason::interrupt, e.rip, e.has_error ? &e.error : nullptr);
+    if (!fetch_tss(s, selector, tss)) return Outcome::refused;
+    return task_switch(s, selector, tss, TaskReason::interrupt, e.rip, e.has_error ? &e.error : nullptr, e.fault);
 }
 
 bool enter_gate(CpuState& s, const Event& e, const Gate& g) {

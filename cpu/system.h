@@ -118,11 +118,12 @@ void deliver(CpuState&, Event e);
 void deliver_exception(CpuState&);
 
 enum class TaskReason : u8 { jump, call, interrupt, iret };
-Outcome task_switch(CpuState&, u16 selector, Descriptor& tss, TaskReason, u64 next_rip, const u32* error = nullptr);
+/// `fault`: the old task's saved flags get RF, as flags pushed for a fault do.
+Outcome task_switch(CpuState&, u16 selector, Descriptor& tss, TaskReason, u64 next_rip, const u32* error = nullptr, bool fault = false);
 /// task_switch for instructions: a fault inside the new task is delivered there.
 bool switch_task(CpuState&, u16 selector, Descriptor& tss, TaskReason, u64 next_rip);
 /// Checks the TSS selector of a task gate, JMP or CALL.
-bool fetch_tss(CpuState&, u16 selector, bool through_gate, Descriptor&);
+bool fetch_tss(CpuState&, u16 selector, Descriptor&);
 
 /// Bits that this model has.
 u64 cr4_allowed(const CpuState&);

@@ -122,23 +122,22 @@ bool prepare(CpuState& s, u16 selector, const Segment& next, TaskReason why, Tas
 u64 busy_byte_at(const CpuState& s, u16 selector) { return s.gdtr.base + (selector & 0xfff8); }
 }  // namespace
 
-bool fetch_tss(CpuState& s, u16 selector, bool through_gate, Descriptor& d) {
-    const u8 vector = through_gate ? vec::TS : vec::GP;
+bool fetch_tss(CpuState& s, u16 selector, Descriptor& d) {
     const u16 code = selector & 0xfffc;
-    if (is_null(selector) || (selector & 4)) return fault(s, through_gate ? vec::TS : vec::GP, code);
+    if (is_null(selector) || (selector & 4)) return fault(s, vec::GP, code);
     if (!fetch_descriptor(s, selector, vec::GP, d)) return false;
-    if (!d.system() || (d.type() != sysdesc::Tss16 && d.type() != sysdesc::Tss32)) return fault(s, through_gate ? vec::GP : vector, code);
+    if (!d.system() || (d.type() != sysdesc::Tss16 && d.type() != sysdesc::Tss32)) return fault(s, vec::GP, code);
     return d.present() || fault(s, vec::NP, code);
 }
 
-Outcome task_switch(CpuState& s, u16 selector, Descriptor& d, TaskReason why, u64 next_rip, const u32* error) {
+Outcome task_switch(CpuState& s, u16 selector, Descriptor& d, TaskReason why, u64 next_rip, const u32* error, bool fault) {
     const Segment next = d.segment(selector);
     const bool wide = is_32(next), links = why == TaskReason::call || why == TaskReason::interrupt;
     TaskState t;
     if (!prepare(s, selector, next, why, t)) return Outcome::refused;
 
     const u16 old = s.tr.selector;
-    const u32 saved = read_eflags(s) & (why == TaskReason::iret ? ~eflags::NT : ~0u);
+    const u32 saved = (read_eflags(s) & (why == TaskReason::iret ? ~eflags::NT : ~0u)) | (fault ? eflags::RF : 0);
     if (!links && !set_busy(s, busy_byte_at(s, old), false)) return Outcome::refused;
     if (!save_tss(s, static_cast<u32>(next_rip), saved)) return Outcome::refused;
     if (links && !write_linear_value<u16>(s, next.base, old, Rights::supervisor)) return Outcome::refused;

@@ -125,13 +125,12 @@ bool call_gate(CpuState& s, u16 selector, Descriptor& gate, u64 next) {
 bool to_task(CpuState& s, u16 selector, Descriptor& d, TaskReason why, u64 next) {
     if (d.dpl() < std::max<unsigned>(s.cpl, selector & 3)) return fault(s, vec::GP, selector & 0xfffc);
     u16 tss_selector = selector;
-    const bool gate = d.type() == sysdesc::TaskGate;
-    if (gate) {
+    if (d.type() == sysdesc::TaskGate) {
         if (!d.present()) return fault(s, vec::NP, selector & 0xfffc);
         tss_selector = d.gate_selector();
     }
     Descriptor tss;
-    return fetch_tss(s, tss_selector, gate, tss) && switch_task(s, tss_selector, tss, why, next);
+    return fetch_tss(s, tss_selector, tss) && switch_task(s, tss_selector, tss, why, next);
 }
 
 bool far_system(CpuState& s, u16 selector, Descriptor& d, bool call, u64 next) {
