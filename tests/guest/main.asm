@@ -53,6 +53,7 @@ cases:
 %include "subjects/limits.asm"
 %include "subjects/transfers.asm"
 %include "subjects/gates.asm"
+%include "subjects/tasks.asm"
         CASES_END
 
         section .cases

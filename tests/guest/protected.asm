@@ -5,9 +5,6 @@
 ; Control and debug registers as the case wants them; paging, if any, comes last. All tables map what runs here to itself.
 load_control:
         mov     eax, given_(cr3)
-        mov     [TSS_MAIN + 28], eax
-        mov     [TSS_DF + 28], eax
-        mov     [TSS_TEST + 28], eax
         mov     cr3, eax
         test    dword [features], need_cr4
         jz      .debug

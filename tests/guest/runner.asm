@@ -290,11 +290,16 @@ do_call:
 do_paging:
         lodsb
         or      given_(cr0), CR0_PG
-        mov     given_(cr3), PD32
+        mov     edx, PD32
         cmp     al, paging_pg32
-        je      run_cases
-        mov     given_(cr3), PDPT_PAE
+        je      .format
+        mov     edx, PDPT_PAE
         or      given_(cr4), CR4_PAE
+.format:
+        mov     given_(cr3), edx
+        mov     [TSS_MAIN + 28], edx
+        mov     [TSS_DF + 28], edx
+        mov     [TSS_TEST + 28], edx
         jmp     run_cases
 
 ; From here on GIVEN holds what is expected.
