@@ -161,8 +161,9 @@ bool load_ldtr(CpuState& s, u16 selector, u8 vector) {
 
 void drop_inner_segments(CpuState& s) {
     for (const Seg n : {ES, DS, FS, GS}) {
-        const Segment& g = s.seg[n];
-        if (!is_null(g.selector) && !(g.code() && g.conforming()) && g.dpl() < s.cpl) load_segment(s, n, {0, 0, 0, 0});
+        Segment& g = s.seg[n];
+        if (is_null(g.selector)) g.selector = 0;   // the processor treats it like a segment of DPL 0, and drops its RPL
+        else if (!(g.code() && g.conforming()) && g.dpl() < s.cpl) load_segment(s, n, {0, 0, 0, 0});
     }
 }
 
