@@ -54,6 +54,7 @@ cases:
 %include "subjects/transfers.asm"
 %include "subjects/gates.asm"
 %include "subjects/tasks.asm"
+%include "subjects/interrupts.asm"
         CASES_END
 
         section .cases

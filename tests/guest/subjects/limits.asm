@@ -89,7 +89,7 @@
         RUN
         fault   GP
         CASE    "null segment in use", user32
-        given   es, 3
+        given   es, 0
         given   edi, DATA
         CODE
         stosb
