@@ -1,45 +1,13 @@
 #include "frontend/exec/report.h"
 
+#include "frontend/exec/json_writer.h"
 #include "machine/debug.h"
 
 namespace calque::exec {
 namespace {
 
-/// JSON as it is written, without a tree of it.
-class Writer {
-public:
-    std::string out;
-    void key(std::string_view k) {
-        comma();
-        quote(k);
-        out += ':';
-        first_ = true;
-    }
-    void open(char c) { comma(), out += c, first_ = true; }
-    void close(char c) { out += c, first_ = false; }
-    void string(std::string_view s) { comma(), quote(s); }
-    void raw(std::string_view s) { comma(), out += s; }
-    void field(std::string_view k, std::string_view s) { key(k), string(s); }
-
-private:
-    void comma() {
-        if (!first_) out += ',';
-        first_ = false;
-    }
-    void quote(std::string_view s) {
-        out += '"';
-        for (const char c : s) {
-            if (c == '"' || c == '\\') out += '\\', out += c;
-            else if (static_cast<u8>(c) < 0x20) out += "\\u00", out += "0123456789abcdef"[c >> 4 & 15], out += "0123456789abcdef"[c & 15];
-            else out += c;
-        }
-        out += '"';
-    }
-    bool first_ = true;
-};
-
 /// A dot in a name makes it a part of an object: "cs.base". A plain name that has such parts becomes their "sel".
-void write_registers(Writer& w, Rig& rig) {
+void write_registers(JsonWriter& w, Rig& rig) {
     std::string_view open;   // the object that is being written
     w.open('{');
     for (const Register* r : rig.registers()) {
@@ -52,7 +20,7 @@ void write_registers(Writer& w, Rig& rig) {
     w.close('}');
 }
 
-void write_state(Writer& w, Rig& rig) {
+void write_state(JsonWriter& w, Rig& rig) {
     w.open('{');
     w.key("regs"), write_registers(w, rig);
     w.key("mem"), w.open('[');
@@ -61,7 +29,7 @@ void write_state(Writer& w, Rig& rig) {
     w.close('}');
 }
 
-void write_exception(Writer& w, const Exception& x) {
+void write_exception(JsonWriter& w, const Exception& x) {
     w.open('{');
     w.key("vector"), w.raw(std::to_string(x.vector));
     if (x.has_error) w.field("error", hex(u64{x.error}));
@@ -86,7 +54,7 @@ std::string instructions(u64 n) { return std::to_string(n) + (n == 1 ? " instruc
 }  // namespace
 
 std::string json_report(const Case& c, const Verdict& v, Rig& rig) {
-    Writer w;
+    JsonWriter w;
     w.open('{');
     w.field("name", c.name);
     w.key("pass"), w.raw(v.pass() ? "true" : "false");
@@ -106,7 +74,7 @@ std::string json_report(const Case& c, const Verdict& v, Rig& rig) {
 }
 
 std::string json_report_unusable(const Case& c, const std::string& error) {
-    Writer w;
+    JsonWriter w;
     w.open('{');
     w.field("name", c.name);
     w.key("pass"), w.raw("false");

@@ -17,14 +17,14 @@ Memory::Memory() {
     void* p = ::mmap(nullptr, kRam, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (p == MAP_FAILED) throw std::bad_alloc{};
     ram_ = static_cast<u8*>(p);
-    for (u64 t = kTables; t < kRam; t += kPage) initial(static_cast<u32>(t), ram_ + t);
+    for (u64 t = kTables; t < kTablesEnd; t += kPage) initial(static_cast<u32>(t), ram_ + t);
 }
 
 Memory::~Memory() { ::munmap(ram_, kRam); }
 
 void Memory::initial(u32 page, u8* out) const {
     std::memset(out, 0, kPage);
-    if (page < kTables) return;
+    if (page < kTables || page >= kTablesEnd) return;
     const auto put = [&](u64 index, u64 entry) { std::memcpy(out + 8 * index, &entry, 8); };
     if (page != kTables + 2 * kPage) return put(0, (page + kPage) | kTable);
     for (u64 i = 0; i < kRam >> 21; ++i) put(i, i << 21 | kLeaf);

@@ -9,8 +9,8 @@ namespace calque::exec {
 
 class Memory final : public PhysSpace {
 public:
-    /// The identity map of all of it, for long mode: three pages at the top, and 2 MiB pages from there.
-    static constexpr u64 kTables = kRam - 0x3000;
+    /// The identity map of all of it, for long mode: three pages of tables that name 2 MiB pages.
+    static constexpr u64 kTables = 0xf00000, kTablesEnd = kTables + 0x3000;
 
     Memory();
     ~Memory() override;

@@ -13,12 +13,13 @@ const char* mode_name(CodeMode);
 bool parse_mode(const std::string&, CodeMode&);
 inline bool flat(CodeMode m) { return m <= CodeMode::flat32; }
 
-/// Where things are, natively and in our executors alike. All below 2 GiB, so that every addressing form reaches them.
+/// Where things are, natively and in our executors alike. All below 2 GiB, so that every addressing form reaches them; and what a case
+/// has, in the 16 MB that a reproducer file has, with data memory at their end.
 namespace where {
-constexpr u64 code = 0x11110000;          // two pages of code
+constexpr u64 code = 0x110000;          // two pages of code
 constexpr u32 next = 0x1000;              // the instruction ends here, so that it is the last of its page
 constexpr u32 pad_after = next + 0x40, pad_before = next - 0x70;  // where branches may land
-constexpr u64 data = 0x22220000;          // two writable pages; then one hole, then a page that may only be read
+constexpr u64 data = 0xffe000;          // two writable pages; then one hole, then a page that may only be read
 constexpr u32 data_size = 0x2000;
 constexpr u64 hole = data + 0x2000, read_only = data + 0x3000;
 constexpr u64 gates = 0x44440000;         // of the native side: ways back into 64-bit code

@@ -182,6 +182,15 @@ static u32 retired_before(const Case& c, const Outcome& n) {
     return k;
 }
 
+u32 undefined_flags(const Case& c) {
+    ZydisDecoder d;
+    ZydisDecodedInstruction zi;
+    ZydisDecodedOperand zo[ZYDIS_MAX_OPERAND_COUNT];
+    ZydisDecoderInit(&d, machine(c.mode), stack(c.mode));
+    if (ZYAN_FAILED(ZydisDecoderDecodeFull(&d, c.bytes, c.length, &zi, zo))) return 0;
+    return zi.cpu_flags ? zi.cpu_flags->undefined : 0;
+}
+
 Difference compare(const Case& c, const Outcome& n, const Outcome& o) {
     Difference d;
     // Of the kernel's addresses the kernel says that all are present.

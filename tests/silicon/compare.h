@@ -9,6 +9,8 @@ struct Difference {
     bool flags = false;   // all of them, also those that the manual leaves undefined
     bool any() const { return fault || registers || rip || retired || memory || vector || flags; }
 };
+/// Flags that the manual leaves undefined after this case.
+u32 undefined_flags(const Case&);
 Difference compare(const Case&, const Outcome& native, const Outcome& ours);
 /// Disassembly, bytes, the registers that matter, and both outcomes where they differ from the start or from one another.
 std::string describe(const Case&, const Outcome& native, const Outcome& ours);

@@ -20,7 +20,7 @@ Generator::Generator(CodeMode m, const IsaSet& features, u64 fs_base, const Base
     });
 }
 
-bool Generator::make(u64 seed, Case& c) const {
+void Generator::begin(u64 seed, Case& c) const {
     c.seed = seed;
     c.mode = mode_;
     c.fs_base = fs_base_;
@@ -28,7 +28,18 @@ bool Generator::make(u64 seed, Case& c) const {
     c.count = 1;
     c.start[0] = 0;
     c.patches = 0;
+}
+
+bool Generator::make(u64 seed, Case& c) const {
+    begin(seed, c);
     Maker m{*this, c, Random{seed}};
-    return m.make();
+    const RuleForms& rule = rules_[m.r.below(static_cast<u32>(rules_.size()))];
+    return m.make(rule.forms[m.r.below(static_cast<u32>(rule.forms.size()))]);
+}
+
+bool Generator::make(u64 seed, const Form& form, Case& c) const {
+    begin(seed, c);
+    Maker m{*this, c, Random{seed}};
+    return m.make(form);
 }
 }  // namespace calque::silicon

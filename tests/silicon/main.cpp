@@ -1,4 +1,5 @@
 // Runs instructions on the host's processor and on ours, and prints every difference.
+//   silicon --record DIR [--per-rule N] [--seed N]
 //   silicon [--mode long64|flat32|prot32|prot16] [--executor direct|interp|jit] [--seed N] [--cases N] [--seconds N] [--rules NAME,NAME*,@vector,@integer] [--case SEED] [--counts] [--sequences] [--alignment]
 #include <chrono>
 #include <cstdio>
@@ -11,6 +12,8 @@
 #include "tests/silicon/generate.h"
 #include "tests/silicon/native.h"
 #include "tests/silicon/ours.h"
+#include "tests/silicon/record.h"
+#include "tests/silicon/reproducer.h"
 
 namespace calque::silicon {
 namespace {
@@ -21,6 +24,8 @@ struct Options {
     u64 seed = 1, cases = 0, one_case = 0;
     double seconds = 10;
     std::string rules;
+    std::string folder;   // where to record, and how much
+    unsigned per_rule = 2;
     bool counts = false, trace = false, sequences = false, alignment = false;
     unsigned shown = 3;
 };
@@ -53,6 +58,7 @@ private:
     Ours ours_;
     std::unique_ptr<Outcome[]> results_;
     std::map<Mn, Tally> tallies_;
+    unsigned reproducers_ = 0;
     u64 next_ = 0, cases_ = 0, different_ = 0;
 };
 
@@ -86,6 +92,8 @@ void Session::show(const Case& c, const Outcome& native, const Outcome& ours, co
     std::printf("%s --mode %s --executor %s %s%s --case 0x%llx\n%s", d.any() ? "DIFFERENT" : "same", mode_name(c.mode), executor_name(options_.executor),
                 options_.sequences ? "--sequences" : "--rules ", options_.sequences ? "" : mnemonic_name(c.in.mn), static_cast<unsigned long long>(c.seed),
                 describe(c, native, ours).c_str());
+    constexpr unsigned kMost = 20;
+    if (d.any() && ++reproducers_ <= kMost) std::printf("  %s\n", write_reproducer(c, base_, options_.executor == Executor::jit).c_str());
 }
 
 void Session::print_totals(double seconds) {
@@ -139,6 +147,8 @@ int main(int argc, char** argv) {
         else if (a == "--cases") o.cases = std::strtoull(value(), nullptr, 0);
         else if (a == "--seconds") o.seconds = std::strtod(value(), nullptr);
         else if (a == "--rules") o.rules = value();
+        else if (a == "--record") o.folder = value();
+        else if (a == "--per-rule") o.per_rule = static_cast<unsigned>(std::strtoul(value(), nullptr, 0));
         else if (a == "--case") o.one_case = std::strtoull(value(), nullptr, 0);
         else if (a == "--show") o.shown = static_cast<unsigned>(std::strtoul(value(), nullptr, 0));
         else if (a == "--trace") o.trace = true;
@@ -150,6 +160,7 @@ int main(int argc, char** argv) {
             return 2;
         }
     }
+    if (!o.folder.empty()) return record(o.folder, o.per_rule, o.seed);
     if (o.sequences && o.executor == Executor::direct) o.executor = Executor::interp;
     return Session{o}.run();
 }

@@ -474,9 +474,7 @@ struct Generator::Maker {
         }
     }
 
-    bool make() {
-        const RuleForms& rule = g.rules_[r.below(static_cast<u32>(g.rules_.size()))];
-        const Form& form = rule.forms[r.below(static_cast<u32>(rule.forms.size()))];
+    bool make(const Form& form) {
         if (!spell(form[r.below(static_cast<u32>(form.size()))])) return false;
         c.vector = is_vector(c.in);
         registers();

@@ -17,8 +17,8 @@ constexpr const char* kNames[] = {"direct", "interp", "jit"};
 
 /// Page tables, code and data, at physical addresses equal to their linear ones.
 struct Memory final : PhysSpace {
-    static constexpr u64 tables = 0x1000;   // PML4, PDPT, PD, and the page tables for code and data
-    alignas(4096) u8 table[5][4096]{};
+    static constexpr u64 tables = 0x1000;   // PML4, PDPT, PD, and the page tables for code, data, and what may only be read
+    alignas(4096) u8 table[6][4096]{};
     alignas(4096) u8 code[2][4096];
     alignas(4096) u8 data[2][4096];
     alignas(4096) u8 read_only[4096];
@@ -32,12 +32,13 @@ struct Memory final : PhysSpace {
         put(1, 0, (tables + 0x2000) | 7);
         put(2, where::code >> 21, (tables + 0x3000) | 7);
         put(2, where::data >> 21, (tables + 0x4000) | 7);
+        put(2, where::read_only >> 21, (tables + 0x5000) | 7);
         constexpr u64 NoExec = u64{1} << 63;
         for (u64 i = 0; i < 2; ++i) {
             put(3, (where::code >> 12 & 511) + i, (where::code + 4096 * i) | 0x25);
             put(4, (where::data >> 12 & 511) + i, (where::data + 4096 * i) | 0x67 | NoExec);
         }
-        put(4, where::read_only >> 12 & 511, where::read_only | 0x25 | NoExec);
+        put(5, where::read_only >> 12 & 511, where::read_only | 0x25 | NoExec);
     }
     PhysPage page(u64 p) override {
         if (p >= tables && p < tables + sizeof table) return {table[(p - tables) >> 12], true};

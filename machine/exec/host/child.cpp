@@ -80,7 +80,7 @@ bool look_at(u64 rip) {
     const size_t room = kRam - linear < 15 ? kRam - linear : 15;
     const Decode d = decode(child.ram + linear, room, rip, x.mode, x.features, child.in);
     if (d == Decode::ok) {
-        const char* why = why_not(child.in, x.user);
+        const char* why = why_not(child.in, x.user, x.interrupts);
         if (why) refuse(mnemonic_name(child.in.mn), why);
         return !why;
     }
@@ -125,6 +125,8 @@ bool guest_event(const ucontext_t& uc) {
         ++x.done;
         return false;
     }
+    // It has pushed the trap flag, which is ours.
+    if (pushes_flags(child.in)) *reinterpret_cast<u8*>(((x.stack_base + (static_cast<u64>(g[REG_RSP]) & x.stack_mask)) & x.linear_mask) + 1) &= 0xfe;
     const bool repeats = (child.in.rep || child.in.repne) && rip == child.in.rip;
     if (!repeats) ++x.done;
     x.endless = ++child.traps >= kMostTraps;

@@ -33,10 +33,12 @@ struct Exchange {
     // ---- what to do
     bool wide;           // 64-bit code
     bool user;           // the case is at privilege level 3, as the child is
+    bool interrupts;     // the case has them on
     u16 selector[kSegs];
     user_desc segment[kSegs];
     u64 fs_base, gs_base;
-    u64 code_base;
+    u64 code_base, stack_base;
+    u64 stack_mask, linear_mask;   // what of RSP is an offset, what of its sum with the base an address
     jit::Mode mode;
     IsaSet features;
     u64 steps;

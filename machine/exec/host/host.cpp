@@ -23,7 +23,7 @@ namespace {
 using host::Exchange;
 
 constexpr u64 kPage = 4096;
-constexpr u32 kFlags = eflags::Arithmetic | eflags::DF;   // that come back; AC goes along
+constexpr u32 kFlags = eflags::Arithmetic | eflags::DF | eflags::NT | eflags::AC | eflags::ID;   // that user mode has
 
 Error failed(const char* what) { return {std::string{"--engine host: "} + what + ": " + std::strerror(errno)}; }
 
@@ -136,8 +136,7 @@ bool set_segments(const CpuState& s, Exchange& x) {
 void give_state(const CpuState& s, host::State& to) {
     std::memcpy(to.gpr, s.gpr, sizeof to.gpr);
     to.rip = s.x.rip;
-    to.flags = read_eflags(s) & (kFlags | eflags::ID);
-    if ((s.cr0 & cr0::AM) && s.cpl == 3) to.flags |= read_eflags(s) & eflags::AC;
+    to.flags = read_eflags(s) & kFlags;
     host::FxImage& f = to.fx;
     f = {};
     f.fcw = s.fpu.cw, f.fsw = status_word(s.fpu), f.ftw = static_cast<u8>(s.fpu.top_tags >> 8), f.fop = s.fpu.opcode;
@@ -176,7 +175,10 @@ bool may_be_given(const CpuState& s, const RegisterItem& i) {
     constexpr std::string_view kKernels[] = {"cr0", "cr2", "cr3", "cr4", "cr8", "efer", "xcr0", "ldtr", "tr", "gdtr", "idtr", "star", "lstar", "cstar", "sfmask",
                                              "kernel_gs_base", "tsc_aux", "sysenter_cs", "sysenter_esp", "sysenter_eip", "cpl", "fcs", "fds"};
     if (name.starts_with("dr")) return false;
-    if (i.reg->whole == find_register("rflags")->whole) return !(read_eflags(s) & (eflags::TF | eflags::NT | eflags::RF | eflags::IOPL));
+    if (i.reg->whole == find_register("rflags")->whole) {
+        const bool checks = (s.cr0 & cr0::AM) && s.cpl == 3;   // as they are there
+        return !(read_eflags(s) & (eflags::TF | eflags::NT | eflags::RF | eflags::IOPL | (checks ? 0 : u32{eflags::AC})));
+    }
     for (const std::string_view k : kKernels)
         if (stem == k) return name == "cr0" && !((i.value.word[0] ^ s.cr0) & ~u64{cr0::AM}) && !(i.value.word[0] & (cr0::TS | cr0::EM));
     return true;
@@ -201,10 +203,14 @@ Result<void> Host::prepare(const Case& c, Rig& rig, Child& child) {
     Exchange& x = child.exchange();
     x.wide = c.mode == Mode::long64;
     x.user = c.cpl == 3;
+    x.interrupts = read_eflags(s) & eflags::IF;
     if (!x.wide && !set_segments(s, x)) return not_here("it has no such segment limit");
     if (x.wide) x.selector[CS] = 0x33, x.selector[SS] = 0x2b;
     x.fs_base = s.seg[FS].base, x.gs_base = s.seg[GS].base;
     x.code_base = s.seg[CS].base;
+    x.stack_base = x.wide ? 0 : s.seg[SS].base + host::kBase32;
+    x.linear_mask = x.wide ? ~u64{0} : 0xffffffff;
+    x.stack_mask = x.wide ? ~u64{0} : s.seg[SS].big() ? 0xffffffff : 0xffff;
     x.mode = s.x.mode, x.features = rig.cpu().features();
     x.steps = c.steps;
     x.refused[0] = 0;

@@ -10,7 +10,8 @@ constexpr std::string_view kKernel[] = {"SYSCALL", "SYSRET", "SYSENTER", "SYSEXI
 constexpr std::string_view kOthers[] = {
     "CPUID", "RDTSC", "RDTSCP", "RDPMC", "RDPID", "RDRAND", "RDSEED", "SMSW", "SGDT", "SIDT", "SLDT", "STR", "LAR", "LSL", "VERR", "VERW", "LDS", "LES", "LFS",
     "LGS", "LSS", "RDFSBASE", "RDGSBASE", "WRFSBASE", "WRGSBASE", "XGETBV", "XSAVE", "XSAVEOPT", "XSAVEC", "XRSTOR", "XSAVE64", "XSAVEOPT64", "XSAVEC64",
-    "XRSTOR64", "PUSHF", "PUSHFD", "PUSHFQ", "POPF", "POPFD", "POPFQ"};
+    "XRSTOR64"};
+constexpr std::string_view kPushf[] = {"PUSHF", "PUSHFD", "PUSHFQ"}, kPopf[] = {"POPF", "POPFD", "POPFQ"};
 // Rights that depend on the privilege level, which is 3 here.
 constexpr std::string_view kPrivileged[] = {
     "CLI", "STI", "HLT", "IN", "OUT", "INSB", "INSW", "INSD", "OUTSB", "OUTSW", "OUTSD", "LGDT", "LIDT", "LLDT", "LTR", "LMSW", "CLTS", "INVLPG", "INVPCID", "INVD",
@@ -27,12 +28,16 @@ bool touches_segments(const Insn& in) {
 }
 }  // namespace
 
-const char* why_not(const Insn& in, bool user) {
+bool pushes_flags(const Insn& in) { return in_list(kPushf, mnemonic_name(in.mn)); }
+
+const char* why_not(const Insn& in, bool user, bool interrupts) {
     const std::string_view name = mnemonic_name(in.mn);
     if (in_list(kKernel, name)) return "calls the host's kernel";
     if (in_list(kOthers, name)) return "shows the host's own state";
     if (touches_segments(in)) return "uses segment selectors, which are the host's";
-    bool control = in_list(kPrivileged, name);
+    const bool flags = in_list(kPushf, name) || in_list(kPopf, name);
+    if (flags && !interrupts) return "shows that interrupts are on there, and the case has them off";
+    bool control = in_list(kPrivileged, name) || in_list(kPopf, name);
     for (const Operand& o : in.op) control |= o.kind == Operand::control || o.kind == Operand::debug;
     return control && !user ? "depends on the privilege level, which is 3 there" : nullptr;
 }

@@ -1,0 +1,49 @@
+#include "frontend/exec/write.h"
+
+#include "frontend/exec/json_writer.h"
+#include "machine/exec/compare.h"
+
+namespace calque::exec {
+namespace {
+
+/// Parts of segment and table registers go by their full names: "ds.base".
+void write_registers(JsonWriter& w, const std::vector<RegisterItem>& regs) {
+    w.open('{');
+    for (const RegisterItem& i : regs) w.field(i.reg->name, hex(i.value));
+    w.close('}');
+}
+
+void write_state(JsonWriter& w, const std::vector<RegisterItem>& regs, const std::vector<MemoryItem>& mem) {
+    w.open('{');
+    w.key("regs"), write_registers(w, regs);
+    if (!mem.empty()) {
+        w.key("mem"), w.open('[');
+        for (const MemoryItem& m : mem) w.open('['), w.string(hex(m.address)), w.string(hex(m.bytes)), w.close(']');
+        w.close(']');
+    }
+    w.close('}');
+}
+}  // namespace
+
+std::string case_json(const Case& c) {
+    JsonWriter w;
+    w.open('{');
+    if (!c.name.empty()) w.field("name", c.name);
+    w.field("mode", kModeNames[static_cast<size_t>(c.mode)]);
+    if (c.cpu != Case{}.cpu) w.field("cpu", c.cpu);
+    if (c.cpl && c.mode != Mode::vm86) w.key("cpl"), w.raw(std::to_string(c.cpl));
+    if (c.steps != 1) w.key("steps"), w.raw(std::to_string(c.steps));
+    w.key("initial"), write_state(w, c.regs, c.mem);
+    if (c.has_final) w.key("final"), write_state(w, c.final_regs, c.final_mem);
+    if (c.exception) {
+        w.key("exception"), w.open('{');
+        w.key("vector"), w.raw(std::to_string(c.exception->vector));
+        if (c.exception->error) w.field("error", hex(*c.exception->error));
+        if (c.exception->cr2) w.field("cr2", hex(*c.exception->cr2));
+        w.close('}');
+    }
+    if (!c.undefined.empty()) w.key("undefined"), write_registers(w, c.undefined);
+    w.close('}');
+    return std::move(w.out);
+}
+}  // namespace calque::exec
