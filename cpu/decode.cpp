@@ -2,6 +2,7 @@
 
 #include <Zydis/Zydis.h>
 
+#include <array>
 #include <cstring>
 
 namespace calque {
@@ -19,6 +20,22 @@ constexpr RuleRow kRows[] = {
 #undef RULE
 };
 
+constexpr const char* kVexNames[] = {
+#define VEX(mnemonic) "V" #mnemonic,
+#include "cpu/lift/vex.inc"
+#undef VEX
+};
+/// By mnemonic: the place in kVexNames + 1, or 0.
+constexpr auto kVexForms = [] {
+    std::array<u8, static_cast<size_t>(Mn::count)> t{};
+    u8 n = 0;
+#define VEX(mnemonic) t[static_cast<size_t>(Mn::mnemonic)] = ++n;
+#include "cpu/lift/vex.inc"
+#undef VEX
+    return t;
+}();
+static_assert(std::size(kVexNames) < 256);
+
 /// From Zydis' numbering to ours; invalid where we have no rule.
 struct Mnemonics {
     Mn of[ZYDIS_MNEMONIC_MAX_VALUE + 1]{};
@@ -26,6 +43,9 @@ struct Mnemonics {
 #define RULE(mnemonic, rule, isa) of[ZYDIS_MNEMONIC_##mnemonic] = Mn::mnemonic;
 #include "cpu/lift/rules.inc"
 #undef RULE
+#define VEX(mnemonic) of[ZYDIS_MNEMONIC_V##mnemonic] = Mn::mnemonic;
+#include "cpu/lift/vex.inc"
+#undef VEX
     }
 };
 constexpr Mnemonics kMnemonics;
@@ -169,7 +189,8 @@ bool encoding_exists(const ZydisDecodedInstruction& zi, jit::Mode m) {
 }
 
 /// Some instructions need more than their row says, by the form in which they come.
-bool form_exists(const ZydisDecodedInstruction& zi, const IsaSet& features) {
+bool form_exists(const ZydisDecodedInstruction& zi, Mn mn, const IsaSet& features) {
+    if (zi.encoding == ZYDIS_INSTRUCTION_ENCODING_VEX && kVexForms[static_cast<size_t>(mn)] && !features.has(Isa::avx)) return false;
     switch (zi.meta.isa_set) {
     case ZYDIS_ISA_SET_SSE4: return features.has(Isa::sse4_1);   // of PEXTRW the form that can store
     case ZYDIS_ISA_SET_AVX2: case ZYDIS_ISA_SET_AVX2GATHER: return features.has(Isa::avx2);
@@ -193,7 +214,10 @@ bool waits_for_fpu(const Insn& in) {
     }
 }
 
-const char* mnemonic_name(Mn mn) { return kRows[static_cast<size_t>(mn)].name; }
+const char* mnemonic_name(Mn mn, bool vex) {
+    const u8 form = vex ? kVexForms[static_cast<size_t>(mn)] : u8{0};
+    return form ? kVexNames[form - 1] : kRows[static_cast<size_t>(mn)].name;
+}
 
 Disassembly disassemble(const u8* bytes, size_t size, u64 rip, jit::Mode m, const IsaSet& features) {
     const ZydisDecoder d = decoder_for(m, features);
@@ -227,7 +251,7 @@ Decode decode(const u8* bytes, size_t size, u64 rip, jit::Mode m, const IsaSet& 
     if (zi.attributes & ZYDIS_ATTRIB_HAS_MODRM) out.modrm = static_cast<u8>(zi.raw.modrm.mod << 6 | zi.raw.modrm.reg << 3 | zi.raw.modrm.rm);
     out.next = code64 ? rip + zi.length : static_cast<u32>(rip + zi.length);
     if (out.mn == Mn::invalid || !features.has(kRows[static_cast<size_t>(out.mn)].isa)) return Decode::undefined;
-    if (!encoding_exists(zi, m) || !form_exists(zi, features)) return Decode::undefined;
+    if (!encoding_exists(zi, m) || !form_exists(zi, out.mn, features)) return Decode::undefined;
     if (zi.encoding == ZYDIS_INSTRUCTION_ENCODING_VEX) out.vex = zi.avx.vector_length == 256 ? 32 : 16;
     set_prefixes(zi, code64, code32, out);
     for (unsigned i = 0; i < zi.operand_count && out.op_count < 4; ++i)

@@ -54,7 +54,8 @@ struct Disassembly {
     unsigned length = 1;
 };
 Disassembly disassemble(const u8* bytes, size_t size, u64 rip, jit::Mode mode, const IsaSet& features);
-const char* mnemonic_name(Mn);
+/// Instructions of which AVX has a form are the same Mn, and named as Insn::vex says.
+const char* mnemonic_name(Mn, bool vex = false);
 Isa isa_of(Mn);
 /// An x87 or MMX instruction that reports a pending x87 exception (#MF) before anything else.
 bool waits_for_fpu(const Insn&);

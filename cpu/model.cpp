@@ -210,7 +210,9 @@ static Result<void> check_features(const CpuModel& m) {
         {Isa::x2apic, Isa::apic, "x2apic needs apic"},      {Isa::tsc_deadline, Isa::apic, "tsc-deadline needs apic"},
         {Isa::pcid, Isa::long_mode, "pcid needs lm"},       {Isa::apic, Isa::msr, "apic needs msr"},
         {Isa::xsave, Isa::fxsr, "xsave needs fxsr"},        {Isa::mmx, Isa::fpu, "mmx needs fpu"},
-        {Isa::xsaveopt, Isa::xsave, "xsaveopt needs xsave"}, {Isa::xsavec, Isa::xsave, "xsavec needs xsave"},
+        {Isa::avx, Isa::xsave, "avx needs xsave"},          {Isa::avx, Isa::sse4_1, "avx needs sse4.1"},
+        {Isa::avx2, Isa::avx, "avx2 needs avx"},            {Isa::fma, Isa::avx, "fma needs avx"},
+        {Isa::f16c, Isa::avx, "f16c needs avx"},            {Isa::xsaveopt, Isa::xsave, "xsaveopt needs xsave"}, {Isa::xsavec, Isa::xsave, "xsavec needs xsave"},
         {Isa::xgetbv1, Isa::xsave, "xgetbv1 needs xsave"},  {Isa::xsaves, Isa::xsave, "xsaves needs xsave"}, {Isa::tsc_adjust, Isa::tsc, "tsc-adjust needs tsc"},
     };
     for (const auto& n : kNeeds)

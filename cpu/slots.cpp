@@ -55,6 +55,7 @@ std::array<jit::SlotInfo, slot::count> make_slots() {
         t[slot::xmm + i] = {kXmmNames[i], at(offsetof(CpuState, xmm), 16, i), Type::V128};
         t[slot::ymm_high + i] = {kYmmNames[i], at(offsetof(CpuState, ymm_high), 16, i), Type::V128};
     }
+    for (unsigned i = 0; i < kVecArgs; ++i) t[slot::vec_arg + i] = {"vec_arg", at(offsetof(CpuState, vec_arg), 16, i), Type::V128};
     t[slot::code_end] = {"cs.end", offsetof(CpuState, code_end), Type::I64};
     t[slot::fpu_ip] = {"x87.ip", offsetof(CpuState, fpu) + offsetof(FpuState, ip), Type::I64};
     return t;

@@ -67,6 +67,8 @@ constexpr u32 MmxEm = 1 << 17;        // CR0.EM: MMX gives #UD
 constexpr u32 AvxUd = 1 << 18;        // no CR4.OSXSAVE, or XCR0 without SSE or AVX state: AVX gives #UD
 }  // namespace mode
 
+constexpr unsigned kVecArgs = 6;   // the lower and upper halves of three operands
+
 /// State slots, the registers that IR names. The table is in slots.cpp.
 namespace slot {
 constexpr u8 gpr = 0;           // 16, I64
@@ -82,7 +84,8 @@ constexpr u8 xmm = 46;          // 16, V128
 constexpr u8 code_end = 62;     // I64: offsets of code bytes are below it (CS limit + 1)
 constexpr u8 fpu_ip = 63;       // I64: where the last x87 instruction was (FpuState::ip)
 constexpr u8 ymm_high = 64;     // 16, V128: bits 128 to 255 of the YMM registers
-constexpr u8 count = 80;
+constexpr u8 vec_arg = 80;      // kVecArgs, V128: what vector helpers are given and give back
+constexpr u8 count = 86;
 }  // namespace slot
 
 /// x87 state. Registers are physical (R0..R7); ST(i) is reg[(top + i) & 7].
@@ -135,6 +138,7 @@ struct CpuState {
     FpuState fpu;
     jit::V128 xmm[16]{};
     jit::V128 ymm_high[16]{};
+    jit::V128 vec_arg[kVecArgs]{};   // only within an instruction
 
     // ---- what only helpers touch
     u32 eflags_system = 2;     // EFLAGS without the arithmetic flags and DF; bit 1 set

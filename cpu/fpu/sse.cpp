@@ -19,30 +19,23 @@ bool settle(CpuState& s, const FpEnv& env) {
     raise(s, s.cr4 & cr4::OSXMMEXCPT ? vec::XM : vec::UD);
     return true;
 }
-
-V128 estimate(const V128& a, const V128& b, bool scalar, F32 (*f)(F32)) {
-    if (scalar) return {(a.lo & ~u64{0xffffffff}) | f({static_cast<u32>(b.lo)}).bits, a.hi};
-    auto y = jit::lanes_of<u32>(b);
-    for (u32& v : y) v = f({v}).bits;
-    return jit::vec_of<u32>(y);
-}
 }  // namespace
 
-u64 helper_sse_fp(CpuState& s, u64 a, u64 b, u64 c) {
-    const SseOp op = SseOp::unpack(a);
+// Operands lie in pairs of halves in CpuState::vec_arg, and so does a vector result; another is returned.
+u64 helper_vec_fp(CpuState& s, u64 a, u64, u64) {
+    const FpOp op = FpOp::unpack(a);
     FpEnv env = jit::fp_environment(s.mxcsr);
-    const V128 source{b, c}, first = jit::info(op.op).args == 1 ? source : s.xmm[op.reg];
-    const V128 r = jit::vec_fp(op.op, op.type, op.lane, op.aux, first, source, env);
+    const auto half = [&](unsigned n) { return jit::vec_fp(op.op, op.type, op.lane, op.aux, s.vec_arg[n], s.vec_arg[2 + n], env); };
+    const V128 lo = half(0), hi = op.wide ? half(1) : V128{0, 0};
     if (settle(s, env)) return 0;
-    if (op.op == jit::Op::vfcomi) s.flags = static_cast<u16>(r.lo);
-    else if (op.store) s.xmm[op.reg] = r;
-    return r.lo;
+    s.vec_arg[0] = lo, s.vec_arg[1] = hi;
+    return lo.lo;
 }
 
-u64 helper_sse_estimate(CpuState& s, u64 a, u64 b, u64 c) {
-    const SseEstimate op = SseEstimate::unpack(a);
-    V128& reg = s.xmm[op.reg];
-    reg = estimate(reg, {b, c}, !op.packed, op.root ? reciprocal_sqrt_estimate : reciprocal_estimate);
+u64 helper_vec_estimate(CpuState& s, u64 a, u64 b, u64 c) {
+    auto x = jit::lanes_of<u32>(V128{b, c});
+    for (u32& v : x) v = (a ? reciprocal_sqrt_estimate : reciprocal_estimate)({v}).bits;
+    s.x.vec = jit::vec_of<u32>(x);
     return 0;
 }
 

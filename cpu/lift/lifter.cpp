@@ -90,7 +90,8 @@ Val Lifter::linear(Seg seg, Val ea, unsigned size, bool write) {
             at = ir.and_(ir.add(ir.get(base, Type::I64), ea), u64{0xffffffff});
         }
     }
-    if (has(mode::AlignCheck) && (size == 2 || size == 4 || size == 8 || size == 16))
+    // Accesses of 16 bytes and more are not checked in VEX forms (SDM vol. 2A, "Exceptions Type 4").
+    if (has(mode::AlignCheck) && (size == 2 || size == 4 || size == 8 || (size == 16 && !in_->vex)))
         ir.guard(ir.icmp(Cmp::eq, ir.and_(at, u64{size - 1}), u64{0}), jit::fault_code(17, 0));
     return at;
 }
@@ -98,7 +99,7 @@ Val Lifter::linear(Seg seg, Val ea, unsigned size, bool write) {
 Val Lifter::linear_aligned(const Operand& o, unsigned size, bool write) {
     const Val ea = effective(o);
     const bool based = !code64() || o.seg == FS || o.seg == GS;
-    require_aligned(based ? ir.add(ir.get(static_cast<u8>(slot::base + o.seg), Type::I64), ea) : ea, 16);
+    require_aligned(based ? ir.add(ir.get(static_cast<u8>(slot::base + o.seg), Type::I64), ea) : ea, size);
     return linear(o.seg, ea, size, write);
 }
 

@@ -69,7 +69,7 @@ public:
     /// Linear address of [effective, +size) after segment checks.
     Val linear(const Operand& o, unsigned size, bool write) { return linear(o.seg, effective(o), size, write); }
     Val linear(Seg, Val effective, unsigned size, bool write);
-    /// The same for operands that must be aligned to 16 bytes; that is checked first.
+    /// The same for operands that must be aligned to their size (a power of 2, at least 16); that is checked first.
     Val linear_aligned(const Operand& o, unsigned size, bool write);
     /// #GP(0) unless the linear address is a multiple of `alignment` (16-byte SSE operands, CMPXCHG16B, FXSAVE).
     void require_aligned(Val linear, unsigned alignment);
@@ -83,9 +83,11 @@ public:
     Val peek(unsigned size, unsigned offset = 0);
     void drop(unsigned bytes) { set_sp(ir.add(sp(), u64{bytes})); }
 
-    // ---- xmm registers
+    // ---- vector registers: the lower and the upper 128 bits
     Val xmm(u8 n) { return ir.get(static_cast<u8>(slot::xmm + n), jit::Type::V128); }
     void set_xmm(u8 n, Val v) { ir.set(static_cast<u8>(slot::xmm + n), v); }
+    Val ymm_high(u8 n) { return ir.get(static_cast<u8>(slot::ymm_high + n), jit::Type::V128); }
+    void set_ymm_high(u8 n, Val v) { ir.set(static_cast<u8>(slot::ymm_high + n), v); }
 
     /// In real and virtual-8086 mode a segment register is loaded without checks and without changing the mode, so the block can go on.
     /// False elsewhere: call a helper and end the block.

@@ -1,4 +1,4 @@
-// SSE and SSE2 floating-point arithmetic, comparison and conversion.
+// Floating-point arithmetic, comparison and conversion of SSE and AVX.
 #include <array>
 
 #include "cpu/lift/vector.h"
@@ -32,30 +32,42 @@ constexpr auto kByMnemonic = [] {
     return t;
 }();
 constexpr u8 kScalar = 1, kTruncate = 2, kQuiet = 2;
+constexpr u8 truncation(bool on) { return on ? kTruncate : u8{0}; }
+
+/// Results of 64 bits in the low part of each half come together in one register.
+Val join(Lifter& l, Halves v) { return v.hi ? l.ir.vec(Op::vunpack_lo, Lane::I64, v.lo, v.hi) : v.lo; }
 
 void arithmetic(Lifter& l, const Insn& in, u8 aux) {
     if (!begin_sse(l)) return;
     const FpRow& row = kByMnemonic[static_cast<size_t>(in.mn)];
-    const unsigned bytes = row.scalar ? jit::lane_bytes(row.lane) : in.mn == Mn::CVTPS2PD ? 8 : 16;
-    fp_op(l, row.op, row.lane, static_cast<u8>(aux | (row.scalar ? kScalar : 0)), in.op[0].reg, source(l, in.op[1], bytes));
+    const u8 to = in.op[0].reg;
+    if (row.scalar) {
+        const Val b = source(l, second(in), jit::lane_bytes(row.lane));
+        return put(l, to, compute(l, {row.op, row.lane, static_cast<u8>(aux | kScalar)}, l.xmm(first(in).reg), b));
+    }
+    const Halves b = sources(l, second(in), in.mn == Mn::CVTPS2PD ? 8 : 16), a = registers(l, first(in).reg);
+    const Halves r = compute(l, {row.op, row.lane, aux}, a, b);
+    put(l, to, in.mn == Mn::CVTPD2PS ? Halves{join(l, r), {}} : r);
 }
 
 /// To the integers of a general register.
 void to_integer(Lifter& l, const Insn& in, Lane lane, bool truncate) {
     if (!begin_sse(l)) return;
     const Val v = source(l, in.op[1], jit::lane_bytes(lane));
-    l.write(in.op[0], fp_op(l, Op::vfcvt_to_i, lane, truncate ? kTruncate : u8{0}, 0, v, true, jit::int_type(in.op[0].size)));
+    l.write(in.op[0], compute(l, {Op::vfcvt_to_i, lane, truncation(truncate), jit::int_type(in.op[0].size)}, v));
 }
 
 void from_integer(Lifter& l, const Insn& in, Lane lane) {
     if (!begin_sse(l)) return;
-    fp_op(l, Op::vfcvt_from_i, lane, kScalar, in.op[0].reg, l.ir.sext(l.read(in.op[1]), Type::I64));
+    const Val n = l.ir.sext(l.read(second(in)), Type::I64);
+    put(l, in.op[0].reg, compute(l, {Op::vfcvt_from_i, lane, kScalar}, l.xmm(first(in).reg), n));
 }
 
-/// Packed integers and floating point; results replace the whole register.
+/// Packed integers and floating point; results replace the whole register. `bytes`: of the source, for each half.
 void packed(Lifter& l, const Insn& in, Op op, Lane lane, unsigned bytes, bool truncate = false) {
     if (!begin_sse(l)) return;
-    fp_op(l, op, lane, truncate ? kTruncate : u8{0}, in.op[0].reg, source(l, in.op[1], bytes));
+    const Halves r = compute(l, {op, lane, truncation(truncate)}, sources(l, in.op[1], bytes));
+    put(l, in.op[0].reg, op == Op::vfcvt_pi && lane == Lane::F64 ? Halves{join(l, r), {}} : r);
 }
 
 /// To the two integers of an MMX register.
@@ -65,14 +77,14 @@ void to_mmx(Lifter& l, const Insn& in, Lane lane, bool truncate) {
     if (lane == Lane::F32) v = from_int(l, low64(l, v));  // the upper two must raise nothing
     if (l.has(mode::SseUnmasked)) touch_mmx(l, 8);  // also before #XM, but that leaves the register alone
     else touch_mmx(l, in.op[0].reg);
-    const Val r = low64(l, fp_op(l, Op::vfcvt_pi, lane, truncate ? kTruncate : u8{0}, 0, v, true));
+    const Val r = low64(l, compute(l, {Op::vfcvt_pi, lane, truncation(truncate)}, v));
     if (l.has(mode::SseUnmasked)) touch_mmx(l, in.op[0].reg);
     set_mmx(l, in.op[0].reg, r);
 }
 }  // namespace
 
 void lift_vec_fp(Lifter& l, const Insn& in) { arithmetic(l, in, 0); }
-void lift_vec_fp_compare(Lifter& l, const Insn& in) { arithmetic(l, in, static_cast<u8>((in.op[2].value & 7) << 1)); }
+void lift_vec_fp_compare(Lifter& l, const Insn& in) { arithmetic(l, in, static_cast<u8>((last(in).value & (in.vex ? 31 : 7)) << 1)); }
 void lift_cmpsd_sse(Lifter& l, const Insn& in) { lift_vec_fp_compare(l, in); }
 
 void lift_comis(Lifter& l, const Insn& in) {
@@ -80,12 +92,7 @@ void lift_comis(Lifter& l, const Insn& in) {
     const bool quiet = in.mn == Mn::UCOMISS || in.mn == Mn::UCOMISD;
     const Lane lane = in.mn == Mn::UCOMISS || in.mn == Mn::COMISS ? Lane::F32 : Lane::F64;
     const Val b = source(l, in.op[1], jit::lane_bytes(lane));
-    if (l.has(mode::SseUnmasked)) {
-        const SseOp d{Op::vfcomi, Type::I16, lane, quiet ? kQuiet : u8{0}, in.op[0].reg, false};
-        l.call(Helper::sse_fp, Type::None, l.c64(d.pack()), low64(l, b), high64(l, b));
-        return;
-    }
-    l.set_flags(l.ir.vec(Op::vfcomi, lane, l.xmm(in.op[0].reg), b, quiet ? kQuiet : u8{0}, Type::I16));
+    l.set_flags(compute(l, {Op::vfcomi, lane, quiet ? kQuiet : u8{0}, Type::I16}, l.xmm(in.op[0].reg), b));
 }
 
 void lift_cvtss2si(Lifter& l, const Insn& in) { to_integer(l, in, Lane::F32, false); }
@@ -109,13 +116,13 @@ void lift_cvtpi2ps(Lifter& l, const Insn& in) {
     if (!begin_sse(l)) return;
     const Val v = source(l, in.op[1], 8);
     if (!in.op[1].is_mem()) touch_mmx(l, 8);
-    const Val r = fp_op(l, Op::vfcvt_pf, Lane::F32, 0, 0, v, true);
+    const Val r = compute(l, {Op::vfcvt_pf, Lane::F32}, v);
     l.set_xmm(in.op[0].reg, l.ir.vec(Op::vlow, Lane::I64, l.xmm(in.op[0].reg), r));
 }
 void lift_cvtpi2pd(Lifter& l, const Insn& in) {
     if (!begin_sse(l)) return;
     const Val v = source(l, in.op[1], 8);
     if (!in.op[1].is_mem()) touch_mmx(l, 8);
-    fp_op(l, Op::vfcvt_pf, Lane::F64, 0, in.op[0].reg, v);
+    l.set_xmm(in.op[0].reg, compute(l, {Op::vfcvt_pf, Lane::F64}, v));
 }
 }  // namespace calque

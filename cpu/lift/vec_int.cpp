@@ -1,4 +1,4 @@
-// Integer arithmetic, logic, shifts, packs and shuffles of MMX and SSE.
+// Integer arithmetic, logic, shifts, packs and shuffles of MMX, SSE and AVX.
 #include <algorithm>
 
 #include "cpu/lift/vector.h"
@@ -49,35 +49,40 @@ void lift_vec_binary(Lifter& l, const Insn& in) {
         return mmx_result(l, to.reg, mmx_compute(l, row, from_int(l, mmx_value(l, to.reg)), b, aux));
     }
     if (!begin_sse(l)) return;
-    const bool cleared = from.kind == Operand::xmm && from.reg == to.reg && (row.op == Op::vxor || row.op == Op::vsub);
-    if (cleared) return l.set_xmm(to.reg, l.ir.vec(Op::vzero, Lane::I64));
-    const Val b = source(l, from, row.bytes);
+    const Operand &a = first(in), &b = second(in);
+    const bool cleared = b.kind == Operand::xmm && b.reg == a.reg && (row.op == Op::vxor || row.op == Op::vsub);
+    if (cleared) return put(l, to.reg, each(registers(l, a.reg), [&](Val) { return l.ir.vec(Op::vzero, Lane::I64); }));
+    const Halves y = sources(l, b, row.bytes), x = registers(l, a.reg);
     // The selecting operand of the legacy forms is XMM0.
-    const Val c = jit::info(row.op).args > 2 ? l.xmm(0) : Val{};
-    l.set_xmm(to.reg, compute(l, row, aux, l.xmm(to.reg), b, c));
+    const bool selects = jit::info(row.op).args > 2;
+    const Halves z = !selects ? Halves{} : in.vex ? registers(l, last(in).reg) : Halves{l.xmm(0), {}};
+    const Val lo = compute(l, row, aux, x.lo, y.lo, z.lo);
+    put(l, to.reg, {lo, x.hi ? compute(l, row, upper_aux(row, in, aux), x.hi, y.hi, z.hi) : Val{}});
 }
 
 void lift_ptest(Lifter& l, const Insn& in) {
     if (!begin_sse(l)) return;
-    const Val b = source(l, in.op[1], 16);
-    l.set_flags(l.ir.vec(Op::vtest, Lane::I64, l.xmm(in.op[0].reg), b, 0, Type::I16));
+    const Halves b = sources(l, in.op[1], 16), a = registers(l, in.op[0].reg);
+    const Halves f = each(a, b, [&](Val x, Val y) { return l.ir.vec(Op::vtest, Lane::I64, x, y, 0, Type::I16); });
+    // Both halves must be without a bit; fl::One is set in both too.
+    l.set_flags(f.hi ? l.ir.and_(f.lo, f.hi) : f.lo);
 }
 
 void lift_vec_shift(Lifter& l, const Insn& in) {
     const Row& row = row_of(in.mn);
-    const Operand &to = in.op[0], &by = in.op[1];
+    const Operand &to = in.op[0], &by = in.op[in.vex ? 2 : 1];
     const bool mmx = to.kind == Operand::mmx;
     if (!(mmx ? begin_mmx(l) : begin_sse(l))) return;
     const Val count = by.kind == Operand::imm ? l.c64(by.value & 0xff) : low64(l, source(l, by, mmx ? 8 : 16));
-    if (!mmx) return l.set_xmm(to.reg, l.ir.vec(row.op, row.lane, l.xmm(to.reg), count));
+    if (!mmx) return put(l, to.reg, each(registers(l, first(in).reg), [&](Val v) { return l.ir.vec(row.op, row.lane, v, count); }));
     mmx_result(l, to.reg, low64(l, l.ir.vec(row.op, row.lane, from_int(l, mmx_value(l, to.reg)), count)));
 }
 
 void lift_vec_shift_bytes(Lifter& l, const Insn& in) {
     if (!begin_sse(l)) return;
-    const u8 n = static_cast<u8>(in.op[1].value > 16 ? 16 : in.op[1].value);
-    const u8 reg = in.op[0].reg;
-    l.set_xmm(reg, l.ir.vec(in.mn == Mn::PSLLDQ ? Op::vshl_bytes : Op::vshr_bytes, Lane::I8, l.xmm(reg), {}, n));
+    const u8 n = static_cast<u8>(std::min<u64>(last(in).value, 16));
+    const Op op = in.mn == Mn::PSLLDQ ? Op::vshl_bytes : Op::vshr_bytes;
+    put(l, in.op[0].reg, each(registers(l, first(in).reg), [&](Val v) { return l.ir.vec(op, Lane::I8, v, {}, n); }));
 }
 
 void lift_emms(Lifter& l, const Insn&) {
@@ -89,7 +94,9 @@ void lift_emms(Lifter& l, const Insn&) {
 void lift_vec_estimate(Lifter& l, const Insn& in) {
     if (!begin_sse(l)) return;
     const bool packed = in.mn == Mn::RCPPS || in.mn == Mn::RSQRTPS, root = in.mn == Mn::RSQRTPS || in.mn == Mn::RSQRTSS;
-    const Val b = source(l, in.op[1], packed ? 16 : 4);
-    l.call(Helper::sse_estimate, Type::None, l.c64(SseEstimate{root, packed, in.op[0].reg}.pack()), low64(l, b), high64(l, b));
+    const auto estimates = [&](Val v) { return l.call(Helper::vec_estimate, Type::V128, l.c64(root), low64(l, v), high64(l, v)); };
+    if (packed) return put(l, in.op[0].reg, each(sources(l, in.op[1], 16), estimates));
+    const Val v = estimates(source(l, second(in), 4));
+    put(l, in.op[0].reg, l.ir.vec(Op::vlow, Lane::F32, l.xmm(first(in).reg), v));
 }
 }  // namespace calque

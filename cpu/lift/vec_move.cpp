@@ -14,19 +14,20 @@ namespace {
 void move_whole(Lifter& l, const Insn& in, bool aligned) {
     if (!begin_sse(l)) return;
     const Operand &to = in.op[0], &from = in.op[1];
-    if (!to.is_mem()) return l.set_xmm(to.reg, source(l, from, 16, aligned));
-    const Val at = aligned ? l.linear_aligned(to, 16, true) : l.linear(to, 16, true);
-    l.ir.store(at, l.xmm(from.reg));
+    const unsigned bytes = is_wide(in) ? 32 : 16;
+    const auto place = [&](const Operand& o, bool write) { return aligned ? l.linear_aligned(o, bytes, write) : l.linear(o, bytes, write); };
+    if (to.is_mem()) return store(l, place(to, true), registers(l, from.reg));
+    put(l, to.reg, from.is_mem() ? loads(l, place(from, false), 16) : registers(l, from.reg));
 }
 
-/// MOVSS and MOVSD: registers merge, loads clear.
+/// MOVSS and MOVSD: registers merge, loads clear what is above them.
 void move_scalar(Lifter& l, const Insn& in, unsigned bytes) {
     if (!begin_sse(l)) return;
     const Lane lane = bytes == 4 ? Lane::I32 : Lane::I64;
     const Operand &to = in.op[0], &from = in.op[1];
     if (to.is_mem()) return l.ir.store(l.linear(to, bytes, true), l.ir.vec(Op::vextract, lane, l.xmm(from.reg), {}, 0, jit::int_type(bytes)));
-    const Val v = source(l, from, bytes);
-    l.set_xmm(to.reg, from.is_mem() ? v : l.ir.vec(Op::vlow, lane, l.xmm(to.reg), v));
+    const Val v = source(l, second(in), bytes);
+    put(l, to.reg, from.is_mem() ? v : l.ir.vec(Op::vlow, lane, l.xmm(first(in).reg), v));
 }
 
 /// MOVLPS, MOVHPS and their PD forms: one half to or from memory.
@@ -34,8 +35,8 @@ void move_half(Lifter& l, const Insn& in, u8 half) {
     if (!begin_sse(l)) return;
     const Operand &to = in.op[0], &from = in.op[1];
     if (to.is_mem()) return l.ir.store(l.linear(to, 8, true), half ? high64(l, l.xmm(from.reg)) : low64(l, l.xmm(from.reg)));
-    const Val v = l.ir.load(Type::I64, l.linear(from, 8, false));
-    l.set_xmm(to.reg, l.ir.vec(Op::vinsert, Lane::I64, l.xmm(to.reg), v, half));
+    const Val v = l.ir.load(Type::I64, l.linear(second(in), 8, false));
+    put(l, to.reg, l.ir.vec(Op::vinsert, Lane::I64, l.xmm(first(in).reg), v, half));
 }
 
 void mmx_to(Lifter& l, u8 reg, Val v64) {
@@ -76,7 +77,7 @@ void move_int(Lifter& l, const Insn& in) {
     const Operand &to = in.op[0], &from = in.op[1];
     if (to.kind == Operand::xmm) {
         const Val v = from.kind == Operand::xmm ? low64(l, l.xmm(from.reg)) : l.read(from);
-        return l.set_xmm(to.reg, from_int(l, v));
+        return put(l, to.reg, from_int(l, v));
     }
     const Type t = jit::int_type(to.size);
     l.write(to, l.ir.vec(Op::vextract, t == Type::I64 ? Lane::I64 : Lane::I32, l.xmm(from.reg), {}, 0, t));
@@ -93,25 +94,25 @@ void lift_movd(Lifter& l, const Insn& in) { move_int(l, in); }
 
 void lift_movhlps(Lifter& l, const Insn& in) {
     if (!begin_sse(l)) return;
-    l.set_xmm(in.op[0].reg, l.ir.vec(Op::vshuffle2, Lane::I64, l.xmm(in.op[1].reg), l.xmm(in.op[0].reg), 3));
+    put(l, in.op[0].reg, l.ir.vec(Op::vshuffle2, Lane::I64, l.xmm(second(in).reg), l.xmm(first(in).reg), 3));
 }
 void lift_movlhps(Lifter& l, const Insn& in) {
     if (!begin_sse(l)) return;
-    l.set_xmm(in.op[0].reg, l.ir.vec(Op::vunpack_lo, Lane::I64, l.xmm(in.op[0].reg), l.xmm(in.op[1].reg)));
+    put(l, in.op[0].reg, l.ir.vec(Op::vunpack_lo, Lane::I64, l.xmm(first(in).reg), l.xmm(second(in).reg)));
 }
 
 void lift_movddup(Lifter& l, const Insn& in) {
     if (!begin_sse(l)) return;
-    const Val v = source(l, in.op[1], 8);
-    l.set_xmm(in.op[0].reg, l.ir.vec(Op::vunpack_lo, Lane::I64, v, v));
+    const Halves v = is_wide(in) ? sources(l, in.op[1], 16) : Halves{source(l, in.op[1], 8), {}};
+    put(l, in.op[0].reg, each(v, [&](Val x) { return l.ir.vec(Op::vunpack_lo, Lane::I64, x, x); }));
 }
 void lift_movsldup(Lifter& l, const Insn& in) {
     if (!begin_sse(l)) return;
-    l.set_xmm(in.op[0].reg, l.ir.vec(Op::vshuffle, Lane::I32, source(l, in.op[1], 16), {}, 0xa0));
+    put(l, in.op[0].reg, each(sources(l, in.op[1], 16), [&](Val x) { return l.ir.vec(Op::vshuffle, Lane::I32, x, {}, 0xa0); }));
 }
 void lift_movshdup(Lifter& l, const Insn& in) {
     if (!begin_sse(l)) return;
-    l.set_xmm(in.op[0].reg, l.ir.vec(Op::vshuffle, Lane::I32, source(l, in.op[1], 16), {}, 0xf5));
+    put(l, in.op[0].reg, each(sources(l, in.op[1], 16), [&](Val x) { return l.ir.vec(Op::vshuffle, Lane::I32, x, {}, 0xf5); }));
 }
 
 void lift_movq2dq(Lifter& l, const Insn& in) {
@@ -141,17 +142,24 @@ void lift_maskmovq(Lifter& l, const Insn& in) {
     l.call(Helper::mask_move, Type::None, at, mmx_value(l, in.op[in.op_count - 2].reg), mmx_value(l, last(in).reg));
 }
 
+namespace {
+/// The sign bits of the lanes, those of an upper half above those of the lower.
+Val signs(Lifter& l, Lane lane, Halves v) {
+    const Halves m = each(v, [&](Val x) { return l.ir.vec(Op::vmovmask, lane, x, {}, 0, Type::I32); });
+    return m.hi ? l.ir.or_(m.lo, l.ir.shl(m.hi, 16 / jit::lane_bytes(lane))) : m.lo;
+}
+}  // namespace
+
 void lift_movmsk(Lifter& l, const Insn& in) {
     if (!begin_sse(l)) return;
     const Lane lane = in.mn == Mn::MOVMSKPS ? Lane::F32 : Lane::F64;
-    l.write(in.op[0], l.ir.zext(l.ir.vec(Op::vmovmask, lane, l.xmm(in.op[1].reg), {}, 0, Type::I32), jit::int_type(in.op[0].size)));
+    l.write(in.op[0], l.ir.zext(signs(l, lane, registers(l, in.op[1].reg)), jit::int_type(in.op[0].size)));
 }
 void lift_pmovmskb(Lifter& l, const Insn& in) {
     const bool mmx = uses_mmx(in);
     if (!(mmx ? begin_mmx(l) : begin_sse(l))) return;
     if (mmx) touch_mmx(l, 8);
-    const Val m = l.ir.vec(Op::vmovmask, Lane::I8, source(l, in.op[1], 16), {}, 0, Type::I32);
-    l.write(in.op[0], l.ir.zext(m, jit::int_type(in.op[0].size)));
+    l.write(in.op[0], l.ir.zext(signs(l, Lane::I8, sources(l, in.op[1], 16)), jit::int_type(in.op[0].size)));
 }
 
 namespace {
@@ -168,14 +176,14 @@ u8 index(const Insn& in, Lane lane, bool mmx) { return static_cast<u8>(last(in).
 }  // namespace
 
 void lift_pinsr(Lifter& l, const Insn& in) {
-    const Operand &to = in.op[0], &from = in.op[1];
+    const Operand &to = in.op[0], &from = second(in);
     const bool mmx = to.kind == Operand::mmx;
     if (!(mmx ? begin_mmx(l) : begin_sse(l))) return;
     const Lane lane = element(in.mn);
     const unsigned bytes = jit::lane_bytes(lane);
     const Val v = from.is_mem() ? l.ir.load(jit::int_type(bytes), l.linear(from, bytes, false)) : l.gpr(from.reg, bytes);
     const u8 at = index(in, lane, mmx);
-    if (!mmx) return l.set_xmm(to.reg, l.ir.vec(Op::vinsert, lane, l.xmm(to.reg), v, at));
+    if (!mmx) return put(l, to.reg, l.ir.vec(Op::vinsert, lane, l.xmm(first(in).reg), v, at));
     mmx_to(l, to.reg, low64(l, l.ir.vec(Op::vinsert, lane, from_int(l, mmx_value(l, to.reg)), v, at)));
 }
 void lift_pextr(Lifter& l, const Insn& in) {

@@ -155,6 +155,16 @@ u8 aux_of(const Row& row, const Insn& in) {
     return row.aux | imm;
 }
 
+u8 upper_aux(const Row& row, const Insn& in, u8 aux) {
+    const auto above = [&](unsigned bits) { return static_cast<u8>(last(in).value >> bits & row.imm); };
+    switch (row.op) {
+    case Op::vsad_blocks: return above(3);
+    case Op::vblend: return row.lane == Lane::I16 ? aux : above(16 / jit::lane_bytes(row.lane));
+    case Op::vshuffle2: return row.lane == Lane::I32 ? aux : above(2);
+    default: return aux;
+    }
+}
+
 Val compute(Lifter& l, const Row& row, u8 aux, Val a, Val b, Val c) {
     if (jit::info(row.op).args == 1) return l.ir.vec(row.op, row.lane, b, {}, aux);
     return l.ir.vec(row.op, row.lane, a, b, aux, Type::V128, c);

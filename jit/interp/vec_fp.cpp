@@ -50,19 +50,25 @@ V128 add_subtract(const V128& a, const V128& b, FpEnv& env) {
     return vec_of<T>(x);
 }
 
-/// The predicates eq lt le unord neq nlt nle ord.
+/// The 32 predicates of SDM vol. 2A, "CMPPD", as the relations for which they hold.
+constexpr u8 kLess = 1, kEqual = 2, kGreater = 4, kUnordered = 8;
+constexpr u8 kPredicates[16] = {
+    kEqual, kLess, kLess | kEqual, kUnordered,                                                                      // eq lt le unord
+    kLess | kGreater | kUnordered, kEqual | kGreater | kUnordered, kGreater | kUnordered, kLess | kEqual | kGreater,  // neq nlt nle ord
+    kEqual | kUnordered, kLess | kUnordered, kLess | kEqual | kUnordered, 0,                                        // eq_u nge ngt false
+    kLess | kGreater, kEqual | kGreater, kGreater, kLess | kEqual | kGreater | kUnordered,                          // neq_o ge gt true
+};
+
 template <class F>
 bool predicate(unsigned p, F x, F y, FpEnv& env) {
-    const bool signaling = (p & 3) == 1 || (p & 3) == 2;
-    const Relation r = compare(x, y, signaling, env);
-    bool holds = false;
-    switch (p & 3) {
-    case 0: holds = r == Relation::equal; break;
-    case 1: holds = r == Relation::less; break;
-    case 2: holds = r == Relation::less || r == Relation::equal; break;
-    case 3: holds = r == Relation::unordered; break;
+    const bool ordering = (p & 3) == 1 || (p & 3) == 2;   // these signal, unless bit 4 turns it round
+    switch (compare(x, y, ordering != ((p & 16) != 0), env)) {
+    case Relation::less: return kPredicates[p & 15] & kLess;
+    case Relation::equal: return kPredicates[p & 15] & kEqual;
+    case Relation::greater: return kPredicates[p & 15] & kGreater;
+    case Relation::unordered: break;
     }
-    return holds != ((p & 4) != 0);
+    return kPredicates[p & 15] & kUnordered;
 }
 
 template <class F>

@@ -33,12 +33,22 @@ void X64::load_pinned(SlotSet slots) {
     }
 }
 
-static SlotSet caller_saved_slots(unsigned pinned) {
+SlotSet X64::caller_saved_slots() const {
     SlotSet slots = 0;
-    for (u8 s = 0; s < pinned; ++s) {
+    for (u8 s = 0; s < pinned_; ++s) {
         if (kCallerSaved >> kPinnedRegs[s] & 1) slots |= slot_bit(s);
     }
     return slots;
+}
+
+/// What dies here may be moved about.
+void X64::evict_live() {
+    for (Reg r = 0; r < 32; ++r) {
+        if (r < 16 && !(kTempMask >> r & 1)) continue;
+        bool live = false;
+        for (Ref o = owners_[r]; o; o = value(o).next) live |= value(o).last_use > now_;
+        if (live) evict(r);
+    }
 }
 
 u32 X64::live_xmm() const {
@@ -99,19 +109,13 @@ void X64::call_helper(const HelperInfo& h, const Ref* args, unsigned count, Ref 
     clobber();
     const bool faults = h.flags & HelperMayFault;
     const bool leaves = code_[now_ + 1].op == Op::leave;
-    const SlotSet saved = caller_saved_slots(pinned_);
+    const SlotSet saved = caller_saved_slots();
     for (u8 s = 0; s < layout.slot_count; ++s) {
         if (!(h.writes >> s & 1)) continue;
         if (s < pinned_) before_set(s, 0);
         else before_set_state(s, 0);
     }
-    // What lives on must be in memory; what dies here may be moved about.
-    for (Reg r = 0; r < 32; ++r) {
-        if (r < 16 && !(kTempMask >> r & 1)) continue;
-        bool live = false;
-        for (Ref o = owners_[r]; o; o = value(o).next) live |= value(o).last_use > now_;
-        if (live) evict(r);
-    }
+    evict_live();
     spill_pinned(faults || leaves ? kAllSlots : h.reads | saved);
     static constexpr Reg kArgs[3] = {rsi, rdx, rcx};
     for (unsigned n = 0; n < count; ++n) {
@@ -202,7 +206,7 @@ X64::Cold& X64::cold_helper(const HelperInfo& h, const Ref* args) {
 void X64::cold_call_if(Cold& c) {
     const HelperInfo& h = *c.helper;
     const bool faults = h.flags & HelperMayFault;
-    const SlotSet saved = caller_saved_slots(pinned_);
+    const SlotSet saved = caller_saved_slots();
     static constexpr Reg kArgs[3] = {rsi, rdx, rcx};
     const auto keep = [](unsigned n) { return x86::ptr(x86::rsp, kSaveAt + 88 + 8 * static_cast<i32>(n), 8); };
     // Temporaries into the frame, in the order of their numbers; then arguments are taken from wherever they were.

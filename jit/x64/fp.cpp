@@ -49,7 +49,11 @@ void emit_vfmax(X64& e, const Inst& i) { fp_binary(e, i, VFORMS(Max, max)); }
 void emit_vfhadd(X64& e, const Inst& i) { fp_packed(e, i, Inst_::kIdHaddps, Inst_::kIdHaddpd, Inst_::kIdVhaddps, Inst_::kIdVhaddpd); }
 void emit_vfhsub(X64& e, const Inst& i) { fp_packed(e, i, Inst_::kIdHsubps, Inst_::kIdHsubpd, Inst_::kIdVhsubps, Inst_::kIdVhsubpd); }
 void emit_vfaddsub(X64& e, const Inst& i) { fp_packed(e, i, Inst_::kIdAddsubps, Inst_::kIdAddsubpd, Inst_::kIdVaddsubps, Inst_::kIdVaddsubpd); }
-void emit_vfcmp(X64& e, const Inst& i) { fp_binary(e, i, VFORMS(Cmp, cmp), i.aux >> 1 & 7); }
+void emit_vfcmp(X64& e, const Inst& i) {
+    const int predicate = i.aux >> 1 & 31;
+    if (predicate > 7 && !e.avx()) return e.compute_by_call(i);
+    fp_binary(e, i, VFORMS(Cmp, cmp), predicate);
+}
 void emit_vfsqrt(X64& e, const Inst& i) {
     if (i.aux & 1) return fp_binary(e, i, VFORMS(Sqrt, sqrt));
     e.fp_begin();

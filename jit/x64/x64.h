@@ -194,8 +194,12 @@ public:
     Cold& cold_helper(const HelperInfo&, const Ref* args);
     void helper_done();
     void call_host(const void* fn);
+    /// A vector op that the host lacks.
+    void compute_by_call(const Inst&);
     void leave();
     void clear_progress();
+    SlotSet caller_saved_slots() const;
+    void evict_live();              // before a call: temporaries that live on go to memory
     void spill_pinned(SlotSet slots);
     void load_pinned(SlotSet slots);
     void fp_begin();                // before a floating-point op: host MXCSR is the guest's

@@ -472,7 +472,7 @@ private:
         switch (r_.below(11)) {
         case 10: vec(static_cast<Op>(static_cast<u8>(Op::vfhadd) + r_.below(3)), l, a, b); break;
         case 0: case 1: case 2: vec(static_cast<Op>(static_cast<u8>(Op::vfadd) + r_.below(7)), l, a, b, scalar); break;
-        case 3: vec(Op::vfcmp, l, a, b, static_cast<u8>(scalar | r_.below(8) << 1)); break;
+        case 3: vec(Op::vfcmp, l, a, b, static_cast<u8>(scalar | r_.below(32) << 1)); break;
         case 4: flags_.push_back(vec(Op::vfcomi, l, a, b, static_cast<u8>(r_.below(2) << 1), Type::I16)); break;
         case 5: vec(Op::vfcvt_f, l, a, b, scalar); break;
         case 6: vec(Op::vfcvt_to_i, l, a, 0, static_cast<u8>(r_.below(2) << 1), r_.one_in(2) ? Type::I32 : Type::I64); break;

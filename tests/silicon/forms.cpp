@@ -104,8 +104,9 @@ bool is_vector(const Insn& in) {
 
 std::vector<RuleForms> find_forms(CodeMode m, const IsaSet& features) {
     using Key = std::array<unsigned, 8>;
-    std::map<Mn, std::map<Key, Form>> found;
-    std::map<Mn, bool> vector;
+    using Rule = std::pair<Mn, bool>;   // and whether encoded with VEX
+    std::map<Rule, std::map<Key, Form>> found;
+    std::map<Rule, bool> vector;
     const jit::Mode jm = jit_mode(m);
     Insn in;
     const auto decodes = [&](const Template& t) {
@@ -116,8 +117,8 @@ std::vector<RuleForms> find_forms(CodeMode m, const IsaSet& features) {
         if (!runs_in_user_mode(in)) return;
         const bool reg_is_opcode = t.map == 1 || (t.map == 0 && (t.opcode >= 0xf6 || (t.opcode & 0xf8) == 0x80 || (t.opcode & 0xf0) >= 0xc0));
         const unsigned reg = !t.has_modrm ? 8 : reg_is_opcode ? t.modrm >> 3 & 7 : 0;
-        found[in.mn][{t.vex, t.l, t.prefix, t.wide, t.map, t.opcode, reg, t.has_modrm && t.modrm >= 0xc0}].push_back(t);
-        vector[in.mn] |= is_vector(in);
+        found[{in.mn, t.vex}][{t.vex, t.l, t.prefix, t.wide, t.map, t.opcode, reg, t.has_modrm && t.modrm >= 0xc0}].push_back(t);
+        vector[{in.mn, t.vex}] |= is_vector(in);
     };
     const auto try_opcode = [&](Template t) {
         for (unsigned modrm = 255;; --modrm) {
@@ -149,8 +150,8 @@ std::vector<RuleForms> find_forms(CodeMode m, const IsaSet& features) {
                 for (u8 map = 1; map < 4; ++map)
                     for (unsigned opcode = 0; opcode < 256; ++opcode) try_opcode({prefix, wide, map, static_cast<u8>(opcode), 0, false, true, l});
     std::vector<RuleForms> out;
-    for (auto& [mn, forms] : found) {
-        RuleForms r{mn, vector[mn], {}};
+    for (auto& [rule, forms] : found) {
+        RuleForms r{rule.first, rule.second, vector[rule], {}};
         for (auto& [key, form] : forms) r.forms.push_back(std::move(form));
         out.push_back(std::move(r));
     }

@@ -24,6 +24,7 @@ using Form = std::vector<Template>;
 
 struct RuleForms {
     Mn mn;
+    bool vex;
     bool vector;
     std::vector<Form> forms;
 };

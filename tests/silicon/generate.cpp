@@ -13,7 +13,7 @@ Generator::Generator(CodeMode m, const IsaSet& features, u64 fs_base, const Base
     std::istringstream words{only};
     for (std::string w; std::getline(words, w, ',');) names.push_back(w);
     std::erase_if(rules_, [&](const RuleForms& r) {
-        const std::string n = mnemonic_name(r.mn);
+        const std::string n = mnemonic_name(r.mn, r.vex);
         return std::none_of(names.begin(), names.end(), [&](const std::string& w) {
             return w == n || (w == "@vector" && r.vector) || (w == "@integer" && !r.vector) || (w.ends_with('*') && n.starts_with(w.substr(0, w.size() - 1)));
         });

@@ -57,7 +57,7 @@ private:
     Generator generator_;
     Ours ours_;
     std::unique_ptr<Outcome[]> results_;
-    std::map<Mn, Tally> tallies_;
+    std::map<std::pair<Mn, bool>, Tally> tallies_;
     unsigned reproducers_ = 0;
     u64 next_ = 0, cases_ = 0, different_ = 0;
 };
@@ -75,11 +75,11 @@ void Session::fill(Batch& b) {
 void Session::judge(Batch& b) {
     for (u32 i = 0; i < b.count; ++i) {
         const Case& c = b.in[i];
-        Tally& t = tallies_[c.in.mn];
+        Tally& t = tallies_[{c.in.mn, c.in.vex != 0}];
         ++cases_, ++t.cases;
         t.faults += b.out[i].vector != kNoFault;
         if (options_.trace)
-            std::printf("%s %llx %x %llx %x\n", mnemonic_name(c.in.mn), static_cast<unsigned long long>(c.gpr[RAX]), c.flags, static_cast<unsigned long long>(b.out[i].gpr[RAX]), b.out[i].flags);
+            std::printf("%s %llx %x %llx %x\n", mnemonic_name(c.in.mn, c.in.vex), static_cast<unsigned long long>(c.gpr[RAX]), c.flags, static_cast<unsigned long long>(b.out[i].gpr[RAX]), b.out[i].flags);
         const Difference d = compare(c, b.out[i], results_[i]);
         if (d.any() || options_.one_case) {
             if (d.any()) ++different_, ++t.different;
@@ -90,7 +90,7 @@ void Session::judge(Batch& b) {
 
 void Session::show(const Case& c, const Outcome& native, const Outcome& ours, const Difference& d) {
     std::printf("%s --mode %s --executor %s %s%s --case 0x%llx\n%s", d.any() ? "DIFFERENT" : "same", mode_name(c.mode), executor_name(options_.executor),
-                options_.sequences ? "--sequences" : "--rules ", options_.sequences ? "" : mnemonic_name(c.in.mn), static_cast<unsigned long long>(c.seed),
+                options_.sequences ? "--sequences" : "--rules ", options_.sequences ? "" : mnemonic_name(c.in.mn, c.in.vex), static_cast<unsigned long long>(c.seed),
                 describe(c, native, ours).c_str());
     constexpr unsigned kMost = 20;
     if (d.any() && ++reproducers_ <= kMost) std::printf("  %s\n", write_reproducer(c, base_, options_.executor == Executor::jit).c_str());
@@ -100,9 +100,9 @@ void Session::print_totals(double seconds) {
     std::printf("%s on %s: %llu cases in %.1f s (%.0f/s), %zu rules, %llu different\n", mode_name(options_.mode), executor_name(options_.executor),
                 static_cast<unsigned long long>(cases_), seconds, static_cast<double>(cases_) / seconds, tallies_.size(),
                 static_cast<unsigned long long>(different_));
-    for (const auto& [mn, t] : tallies_) {
+    for (const auto& [rule, t] : tallies_) {
         if (!options_.counts && !t.different) continue;
-        std::printf("  %-12s %8llu cases %8llu faults %8llu different\n", mnemonic_name(mn), static_cast<unsigned long long>(t.cases),
+        std::printf("  %-12s %8llu cases %8llu faults %8llu different\n", mnemonic_name(rule.first, rule.second), static_cast<unsigned long long>(t.cases),
                     static_cast<unsigned long long>(t.faults), static_cast<unsigned long long>(t.different));
     }
 }

@@ -422,7 +422,7 @@ struct Generator::Maker {
         f.fsw = static_cast<u16>(top << 11 | (r.next() & 0x4700) | (r.chance(30) ? r.next() & 0x3f : 0));
         f.ftw = r.chance(70) ? 0xff : static_cast<u8>(r.next());
         for (auto& e : f.st) extended(e);
-        const std::string_view n = mnemonic_name(c.in.mn);
+        const std::string_view n = mnemonic_name(c.in.mn, c.in.vex);
         if (n.starts_with("FLD") || n.starts_with("FILD") || n.starts_with("FBLD")) {
             if (r.chance(70)) f.ftw &= static_cast<u8>(~(1u << ((top + 7) & 7)));
         }

@@ -123,7 +123,8 @@ Ours::Rig::Rig(CodeMode mode, Executor e, const BaseImage& b, const IsaSet& feat
     : base{b}, executor{e}, memory{std::make_unique<Memory>(mode, b)}, cpu_model{model(features)},
       cpu{cpu_model, CpuWiring{*memory, ports, ack, clock}, options(e)}, s{cpu.state()}, interp{&s, cpu_layout()} {
     s.cr0 = cr0::PE | cr0::MP | cr0::ET | cr0::NE | cr0::WP | cr0::AM | cr0::PG;
-    s.cr4 = cr4::PAE | cr4::OSFXSR | cr4::OSXMMEXCPT;
+    s.cr4 = cr4::PAE | cr4::OSFXSR | cr4::OSXMMEXCPT | cr4::OSXSAVE;
+    s.xcr0 = 7;
     s.cr3 = Memory::tables;
     s.efer = efer::LME | efer::LMA | efer::SCE | efer::NXE;
     s.cpl = 3;
