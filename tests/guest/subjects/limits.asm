@@ -401,17 +401,14 @@
         loop    .code + 0x40
         RUN
         fault   GP
-        CASE    "call behind the limit has not pushed", %1
+; Intel's processors have stored the return address when they find the target behind the limit, AMD's have not: only ESP is certain.
+        CASE    "call behind the limit", %1
         code_segment 0x1ff, 0x409b
-        memory  STACK - 4, 4, 0xabcdef01
         CODE
         bits    32
         call    .code + 0x300
         RUN
         fault   GP
-%if cs_of_case & 3
-        is_memory STACK - 4, 4, 0xabcdef01
-%endif
         CASE    "return behind the limit", %1
         code_segment 0x1ff, 0x409b
         memory  STACK, 4, exec_offset + 0x200
