@@ -6,7 +6,7 @@ from guest import PROMPT, Guest, check, installer
 
 calque, arch, *options = sys.argv[1:]
 guest = Guest([calque, "--memory", "512M", *installer(arch), "--append", "console=ttyS0 rdinit=/bin/sh", "--serial", "stdio",
-               "--display", "none", *options], limit=240)
+               "--display", "none", *options], limit=800)
 guest.expect(PROMPT)
 listing = guest.run("ls /")
 check("etc" in listing and "proc" in listing, "ls / shows the initrd", listing)
