@@ -3,8 +3,6 @@
 #include <poll.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -14,6 +12,7 @@
 
 #include "frontend/control/framer.h"
 #include "frontend/control/qmp.h"
+#include "frontend/unix_socket.h"
 #include "support/log.h"
 
 namespace calque {
@@ -64,38 +63,12 @@ Result<std::unique_ptr<ControlServer>> ControlServer::create(const std::string& 
     return server;
 }
 
-/// True if a socket file is there that nobody listens to.
-static bool is_stale(const sockaddr_un& address) {
-    struct stat s{};
-    if (::lstat(address.sun_path, &s) != 0 || !S_ISSOCK(s.st_mode)) return false;
-    const int fd = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    const bool refused = ::connect(fd, reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0 && errno == ECONNREFUSED;
-    ::close(fd);
-    return refused;
-}
-
 Result<void> ControlServer::listen(const std::string& path) {
-    auto failed = [&](const char* why) {
-        std::string text = "cannot open the control socket ";
-        return Error{text.append(path).append(": ").append(why)};
-    };
-    sockaddr_un address{};
-    address.sun_family = AF_UNIX;
-    if (path.size() >= sizeof address.sun_path) return failed("the path is too long for a socket (107 characters)");
-    std::memcpy(address.sun_path, path.c_str(), path.size() + 1);
+    const auto listener = bind_unix_socket(path, "the control socket");
+    if (!listener) return listener.error();
+    listener_ = *listener, path_ = path;
     epoll_ = ::epoll_create1(EPOLL_CLOEXEC);
-    listener_ = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (epoll_ < 0 || listener_ < 0) return failed(std::strerror(errno));
-    ::fchmod(listener_, 0600);  // whoever may connect may do anything this process may
-    const auto* where = reinterpret_cast<const sockaddr*>(&address);
-    if (::bind(listener_, where, sizeof address) != 0) {
-        if (errno != EADDRINUSE) return failed(std::strerror(errno));
-        if (!is_stale(address)) return failed("something is already there; remove it or choose another path");
-        ::unlink(path.c_str());
-        if (::bind(listener_, where, sizeof address) != 0) return failed(std::strerror(errno));
-    }
-    path_ = path;
-    if (::listen(listener_, 16) != 0) return failed(std::strerror(errno));
+    if (epoll_ < 0 || ::listen(listener_, 16) != 0) return Error{"cannot open the control socket " + path + ": " + std::strerror(errno)};
     epoll_event e{};
     e.events = EPOLLIN, e.data.ptr = nullptr;
     ::epoll_ctl(epoll_, EPOLL_CTL_ADD, listener_, &e);

@@ -6,8 +6,6 @@
 #include <poll.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -15,6 +13,7 @@
 #include <chrono>
 #include <cstring>
 
+#include "frontend/unix_socket.h"
 #include "support/log.h"
 
 namespace calque {
@@ -38,16 +37,6 @@ bool send_some(int fd, std::string& bytes) {
         else return n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK);
     }
     return true;
-}
-
-/// A socket file is there that nobody listens to.
-bool is_stale(const sockaddr_un& address) {
-    struct stat s{};
-    if (::lstat(address.sun_path, &s) != 0 || !S_ISSOCK(s.st_mode)) return false;
-    int fd = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    const bool refused = ::connect(fd, reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0 && errno == ECONNREFUSED;
-    close_fd(fd);
-    return refused;
 }
 }  // namespace
 
@@ -89,22 +78,9 @@ GdbServer::~GdbServer() {
 }
 
 Result<void> GdbServer::listen_unix(const std::string& path) {
-    const auto failed = [&](const std::string& why) { return Error{"cannot open the debugger's socket " + path + ": " + why}; };
-    sockaddr_un address{};
-    address.sun_family = AF_UNIX;
-    if (path.size() >= sizeof address.sun_path) return failed("the path is too long for a socket (107 characters)");
-    std::memcpy(address.sun_path, path.c_str(), path.size() + 1);
-    listener_ = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (listener_ < 0) return failed(std::strerror(errno));
-    ::fchmod(listener_, 0600);   // whoever may connect may do anything with the machine
-    const auto* at = reinterpret_cast<const sockaddr*>(&address);
-    if (::bind(listener_, at, sizeof address) != 0) {
-        if (errno != EADDRINUSE) return failed(std::strerror(errno));
-        if (!is_stale(address)) return failed("something is already there; remove it or choose another path");
-        ::unlink(path.c_str());
-        if (::bind(listener_, at, sizeof address) != 0) return failed(std::strerror(errno));
-    }
-    path_ = path;
+    const auto listener = bind_unix_socket(path, "the debugger's socket");
+    if (!listener) return listener.error();
+    listener_ = *listener, path_ = path;
     return {};
 }
 
