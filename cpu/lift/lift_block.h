@@ -5,7 +5,7 @@
 
 namespace calque {
 
-/// Lifts instructions that lie wholly in the request's page, until one ends the block. `features`: bit set by Isa.
+/// Lifts instructions that lie wholly in the request's page, until one ends the block.
 /// insn_count is 0 when the first instruction needs bytes beyond the page.
 void lift_block(const jit::LiftRequest&, const IsaSet& features, jit::Block& out);
 

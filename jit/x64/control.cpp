@@ -110,11 +110,7 @@ void X64::call_helper(const HelperInfo& h, const Ref* args, unsigned count, Ref 
     const bool faults = h.flags & HelperMayFault;
     const bool leaves = code_[now_ + 1].op == Op::leave;
     const SlotSet saved = caller_saved_slots();
-    for (u8 s = 0; s < layout.slot_count; ++s) {
-        if (!(h.writes >> s & 1)) continue;
-        if (s < pinned_) before_set(s, 0);
-        else before_set_state(s, 0);
-    }
+    before_helper_writes(h);
     evict_live();
     spill_pinned(faults || leaves ? kAllSlots : h.reads | saved);
     static constexpr Reg kArgs[3] = {rsi, rdx, rcx};

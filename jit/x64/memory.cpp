@@ -290,10 +290,13 @@ void emit_load(X64& e, const Inst& i) {
     c.xmms = e.live_xmm();
     if (d == kNoReg) d = p.spare != kNoReg && (e.leads(self) || e.follows(self)) ? p.spare : p.host;
     if (p.host != kNoReg) {
-        if (e.value(self).uses == 0 && i.type == Type::V128) {}   // only to see whether it faults
-        else if (i.type == Type::V128) e.vmovu(d, p.at);
-        else if (size >= 4) e.as.mov(gp(d, size), p.at);
-        else e.as.movzx(r32(d), p.at);
+        if (i.type == Type::V128) {
+            if (e.value(self).uses != 0) e.vmovu(d, p.at);   // else it is only to see whether it faults
+        } else if (size >= 4) {
+            e.as.mov(gp(d, size), p.at);
+        } else {
+            e.as.movzx(r32(d), p.at);
+        }
     }
     c.value = d;
     e.as.bind(p.back);

@@ -16,8 +16,6 @@ class Fast {
 public:
     Fast(X64& emitter, const X87Form& form) : e{emitter}, as{e.as}, f{form}, at{*e.layout.x87}, slow{as.newLabel()}, unclean{as.newLabel()}, full{as.newLabel()} {}
 
-    /// False when there is nothing to be gained, before anything has been emitted.
-    static bool can(const X87Form& f) { return f.kind != X87Form::none; }
     void body(Ref operand);
     /// What leads to the helper, behind a jump over it.
     void ways_out();
@@ -320,7 +318,7 @@ void Fast::ways_out() {
 bool emit_x87(X64& e, const Inst& i) {
     if (!e.layout.x87 || !e.sw.x87 || !e.is_const(i.a)) return false;
     const X87Form form = e.layout.x87->form(static_cast<u16>(i.imm), e.inst(i.a).imm);
-    if (!Fast::can(form)) return false;
+    if (form.kind == X87Form::none) return false;
     const HelperInfo& h = e.layout.helpers[i.imm];
     e.clobber();
     e.before_helper_writes(h);
