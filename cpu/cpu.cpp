@@ -7,6 +7,7 @@
 
 #include "cpu/apic.h"
 #include "cpu/debug.h"
+#include "cpu/fpu/x87.h"
 #include "cpu/decode.h"
 #include "cpu/lift/lift_block.h"
 #include "cpu/model.h"
@@ -19,7 +20,7 @@ namespace calque {
 static Log log{"cpu"};
 
 struct Cpu::Impl final : jit::GuestCode, ApicBus {
-    explicit Impl() : intr_pin{*this}, nmi_pin{*this}, smi_pin{*this} { s.mmu = &mmu; }
+    explicit Impl() : intr_pin{*this}, nmi_pin{*this}, smi_pin{*this}, ignne_pin{*this} { s.mmu = &mmu; }
 
     CpuState s;
     Mmu mmu;
@@ -41,9 +42,11 @@ struct Cpu::Impl final : jit::GuestCode, ApicBus {
         if (level && !smi_level) cpu->raise_smi();
         smi_level = level;
     }
+    void ignore_x87() { s.fpu.ignored = s.fpu.sw & fsw::ES; }
     Pin<&Impl::set_intr> intr_pin;
     Pin<&Impl::set_nmi> nmi_pin;
     Pin<&Impl::set_smi> smi_pin;
+    EdgePin<&Impl::ignore_x87> ignne_pin;
 
     void deliver(u8 dest, bool logical, ApicDelivery mode, u8 vector, bool level) override {
         cpu->apic().message(dest, logical, mode, vector, level);
@@ -66,6 +69,7 @@ struct Cpu::Impl final : jit::GuestCode, ApicBus {
     void slice(u64 target);
     void handle_fault();
     bool held();
+    void await_irq13();
     void deliver_fault();
     void refine_fault();
     bool fetch_bytes(u8* bytes, unsigned& count, unsigned want);
@@ -190,9 +194,19 @@ bool Cpu::Impl::must_step() const {
 void Cpu::Impl::handle_fault() {
     if (s.debug && s.debug->take_refusal()) return void(s.x.fault = jit::Fault::none);   // no exception
     refine_fault();
+    if (s.exception.ferr) return await_irq13();
     if (held()) return;
     s.pending_debug = 0;   // the access will be made again
     deliver_fault();
+}
+
+/// The instruction waits, and is made again after the interrupt (SDM vol. 1, "Guidelines for Writing x87 FPU Exception Handlers").
+void Cpu::Impl::await_irq13() {
+    s.x.fault = jit::Fault::none;
+    s.exception.ferr = false;
+    s.halted = true;
+    s.wake_masked = false;
+    if (!std::exchange(s.fpu.reported, true) && cpu->wiring_.ferr) cpu->wiring_.ferr->trigger();
 }
 
 /// A debugger wants to look before the exception is delivered: the instruction will raise it again.
@@ -221,7 +235,7 @@ static bool uses_stack(Mn mn) {
 /// x87 exception is reported before whatever the operand in memory gives.
 void Cpu::Impl::refine_fault() {
     const u8 v = s.exception.vector;
-    const bool pending = (s.fpu.sw & 0x80) && (v == vec::SS || v == vec::GP || v == vec::PF || v == vec::AC);
+    const bool pending = x87_waits(s) && (v == vec::SS || v == vec::GP || v == vec::PF || v == vec::AC);
     if (!s.exception.noncanonical && !pending) return;
     const Exception x = s.exception;
     s.x.fault = jit::Fault::none;
@@ -233,7 +247,7 @@ void Cpu::Impl::refine_fault() {
     s.exception = x;
     s.x.fault = jit::Fault::raise;
     if (!known) return;
-    if (pending && waits_for_fpu(in)) return raise(s, vec::MF);
+    if (pending && waits_for_fpu(in)) return raise_x87(s);
     if (!x.noncanonical) return;
     const Operand* memory = nullptr;
     for (const Operand& o : in.op)
@@ -359,6 +373,7 @@ void Cpu::pins_state(StateIO& io) {
 Line& Cpu::intr() { return impl_->intr_pin; }
 Line& Cpu::nmi() { return impl_->nmi_pin; }
 Line& Cpu::smi() { return impl_->smi_pin; }
+EdgeLine& Cpu::ignne() { return impl_->ignne_pin; }
 ApicBus& Cpu::apic_bus() { return *impl_; }
 
 void Cpu::memory_changed(const u8* host, size_t size) { engine_->memory_changed(host, size); }

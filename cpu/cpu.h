@@ -25,6 +25,7 @@ struct CpuWiring {
     Clock& clock;          // for the local APIC's timer; 1 ns of it is one instruction plus whatever time idling skipped
     ApicEoi* eoi = nullptr;       // I/O APICs listening to end-of-interrupt broadcasts
     Line* smm_active = nullptr;   // SMIACT#: the board opens SMRAM
+    EdgeLine* ferr = nullptr;     // FERR#: with CR0.NE = 0 an x87 error waits for the interrupt that comes of this
 };
 
 class Cpu {
@@ -57,6 +58,7 @@ public:
     Line& intr();
     Line& nmi();
     Line& smi();
+    EdgeLine& ignne();       // IGNNE#: the x87 goes on in spite of its pending error, until that is cleared
     ApicBus& apic_bus();     // interrupt messages to this processor
     void reset();            // RESET: also cold start
     void init();             // INIT#: like reset, but keeps caches, x87, APIC base, SMBASE

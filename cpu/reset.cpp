@@ -67,7 +67,7 @@ void serialise(StateIO& io, Segment& g) { io(g.selector, g.attr, g.limit, g.base
 
 void serialise(StateIO& io, FpuState& f) {
     for (auto& r : f.reg) io(r.sig, r.se);
-    io(f.top_tags, f.cw, f.sw, f.opcode, f.ip_sel, f.dp_sel, f.ip, f.dp);
+    io(f.top_tags, f.cw, f.sw, f.opcode, f.ip_sel, f.dp_sel, f.ip, f.dp, f.reported, f.ignored);
 }
 
 /// Loaded values that the code relies on; the rest may be anything a guest could have made.

@@ -102,6 +102,7 @@ struct FpuState {
     u64 ip = 0, dp = 0;
     u16 store_sw = 0;         // between the two helpers of a store (fpu_store_value, fpu_store_done)
     bool store_kept = false;
+    bool reported = false, ignored = false;   // with CR0.NE = 0: FERR# has gone out for the pending error; IGNNE# has come back
 };
 
 /// An exception on its way to delivery.
@@ -111,6 +112,7 @@ struct Exception {
     u32 error = 0;
     u64 address = 0;     // #PF: the new CR2; #DB: the bits to set in DR6
     bool trap = false;      // #DB: RIP is already behind the instruction
+    bool ferr = false;   // not delivered: an x87 error that goes out by FERR#
     bool noncanonical = false;  // #GP for an address; it is #SS when the instruction went by the stack segment
 };
 

@@ -26,10 +26,11 @@ Result<void> check_memory(u64 bytes) {
 }  // namespace
 
 // The processor is made before the board and wants to know whom to ask for interrupt vectors.
-struct Machine::Proxy final : IntAck, ApicEoi {
+struct Machine::Proxy final : IntAck, ApicEoi, EdgeLine {
     PcI440fx* board = nullptr;
     u8 acknowledge() override { return board->acknowledge(); }
     void eoi(u8 vector) override { board->eoi(vector); }
+    void trigger() override { board->ferr().trigger(); }
 };
 
 Machine::Machine(const MachineConfig& config)
@@ -73,7 +74,7 @@ Result<void> Machine::build() {
                              [this] { requests_.power_off = true, cpu_->request_stop(); },
                              [this](u32 value) { requests_.debug_exit = true, exit_value_ = value, cpu_->request_stop(); }};
     board_ = std::make_unique<PcI440fx>(board, *memory_, io_, clock_,
-                                        BoardPins{cpu_->intr(), cpu_->nmi(), cpu_->smi(), cpu_->apic_bus()}, events);
+                                        BoardPins{cpu_->intr(), cpu_->nmi(), cpu_->smi(), cpu_->ignne(), cpu_->apic_bus()}, events);
     proxy_->board = board_.get();
     memory_->on_change = [this] { cpu_->map_changed(); };
     memory_->on_memory_write = [this](const u8* host, size_t size) { cpu_->memory_changed(host, size); };
@@ -102,7 +103,7 @@ Result<void> Machine::make_cpu() {
             return Error{"there is nothing named '" + name + "' to switch off; --jit-disable knows " + names};
         }
     }
-    cpu_ = std::make_unique<Cpu>(*cpu_model_, CpuWiring{*memory_, io_, *proxy_, clock_, proxy_.get(), &smm_pin_}, engine);
+    cpu_ = std::make_unique<Cpu>(*cpu_model_, CpuWiring{*memory_, io_, *proxy_, clock_, proxy_.get(), &smm_pin_, proxy_.get()}, engine);
     return {};
 }
 

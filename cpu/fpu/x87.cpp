@@ -10,16 +10,28 @@ namespace calque {
 
 using namespace fp;
 
-bool X87::pending() {
-    // Without CR0.NE the exception would go out by FERR# and come back as IRQ 13, which this processor's pins do not have.
-    if (!(f.sw & fsw::ES) || !(s.cr0 & cr0::NE)) return false;
+bool x87_waits(const CpuState& s) { return (s.fpu.sw & fsw::ES) && ((s.cr0 & cr0::NE) || !s.fpu.ignored); }
+
+void raise_x87(CpuState& s) {
     raise(s, vec::MF);
+    s.exception.ferr = !(s.cr0 & cr0::NE);
+}
+
+bool X87::pending() {
+    if (!x87_waits(s)) return false;
+    raise_x87(s);
     return true;
+}
+
+void set_error_summary(FpuState& f) {
+    if (!(f.sw & fsw::ES)) f.reported = f.ignored = false;   // FERR#, and with it IGNNE#, went when the last error was cleared
+    f.sw |= fsw::ES | fsw::B;
 }
 
 void update_error_summary(FpuState& f) {
     const bool error = f.sw & ~f.cw & kAllFlags;
-    f.sw = static_cast<u16>(error ? f.sw | fsw::ES | fsw::B : f.sw & ~(fsw::ES | fsw::B));
+    if (error) set_error_summary(f);
+    else f.sw &= static_cast<u16>(~(fsw::ES | fsw::B));
 }
 
 void reset_fpu(FpuState& f) {
@@ -60,7 +72,7 @@ void set_full_tags(FpuState& f, u16 tags) {
 }
 
 void X87::note_unmasked() {
-    f.sw |= fsw::ES | fsw::B;
+    set_error_summary(f);
     f.opcode = op.fop;
     f.dp = address_;
 }

@@ -111,7 +111,11 @@ private:
 };
 
 /// ES and B follow from the flags and masks.
+/// A pending error stops the next waiting instruction: as #MF, or with CR0.NE = 0 by FERR# unless IGNNE# lets it go on.
+bool x87_waits(const CpuState&);
+void raise_x87(CpuState&);
 void update_error_summary(FpuState&);
+void set_error_summary(FpuState&);
 void reset_fpu(FpuState&);                // FNINIT
 u16 status_word(const FpuState&);         // with TOP
 void set_status_word(FpuState&, u16 sw);

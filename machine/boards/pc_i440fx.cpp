@@ -81,6 +81,7 @@ PcI440fx::PcI440fx(const BoardConfig& config, PhysMap& memory, IoPorts& io, Cloc
       rtc_{clock, hpet_.rtc_in(), config.rtc_epoch},
       dma_{memory},
       a20_{a20_pin_}, port92_{a20_.port92(), soft_reset_pin_},
+      coprocessor_error_{piix3_.isa_irq(13), pins.ignne},
       port61_{clock, pit_.gate(2), [this] { return pit_.out(2); }},
       pm_{clock, {piix3_.isa_irq(9), smi_pin_, power_off_pin_}},
       ide_{memory, piix3_.isa_irq(14), piix3_.isa_irq(15)},
@@ -124,6 +125,7 @@ void PcI440fx::wire_ports() {
     io_.map(0x0a0, 2, pic2_);
     io_.map(0x0b2, 2, pm_.apm());
     io_.map(0x0c0, 32, dma_.second());
+    io_.map(0x0f0, 1, coprocessor_error_);
     io_.map(0x170, 8, ide_.channel(1).command_block());
     io_.map(0x1ce, 3, vga_.vga().dispi_ports());  // two 16-bit registers, one port apart
     io_.map(0x1f0, 8, ide_.channel(0).command_block());
@@ -226,7 +228,7 @@ void PcI440fx::fill_cmos(const BoardConfig& config) {
 void PcI440fx::list_devices() {
     devices_ = {{"pic1", &pic1_}, {"pic2", &pic2_}, {"ioapic", &ioapic_}, {"i440fx", &i440fx_}, {"piix3", &piix3_},
                 {"pci", &pci_}, {"hpet", &hpet_}, {"pit", &pit_}, {"rtc", &rtc_}, {"dma", &dma_}, {"a20", &a20_},
-                {"port92", &port92_}, {"port61", &port61_}, {"pm", &pm_}, {"ide", &ide_}, {"vga", &vga_},
+                {"port92", &port92_}, {"coprocessor error", &coprocessor_error_}, {"port61", &port61_}, {"pm", &pm_}, {"ide", &ide_}, {"vga", &vga_},
                 {"fw_cfg", &fw_cfg_}, {"keyboard", &keyboard_}, {"mouse", &mouse_}, {"i8042", &i8042_}};
     if (floppy_) devices_.push_back({"floppy", &*floppy_});
     for (auto& port : serial_) devices_.push_back({"serial", port.get()});

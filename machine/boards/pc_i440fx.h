@@ -22,6 +22,7 @@
 #include "devices/storage/atapi_cdrom.h"
 #include "devices/storage/i82078.h"
 #include "devices/storage/piix3_ide.h"
+#include "devices/system/coprocessor_error.h"
 #include "devices/system/debugcon.h"
 #include "devices/system/fw_cfg.h"
 #include "devices/system/i8237.h"
@@ -63,6 +64,7 @@ struct BoardPins {
     Line& intr;
     Line& nmi;
     Line& smi;
+    EdgeLine& ignne;
     ApicBus& apic;
 };
 
@@ -78,6 +80,7 @@ public:
     ~PcI440fx() override;
 
     u8 acknowledge() override { return pic1_.ack(); }
+    EdgeLine& ferr() { return coprocessor_error_.ferr(); }
     void eoi(u8 vector) override { ioapic_.eoi(vector); }
 
     void reset();
@@ -157,6 +160,7 @@ private:
     IsaDma dma_;
     A20Gate a20_;
     Port92 port92_;
+    CoprocessorError coprocessor_error_;
     Port61 port61_;
     Piix4Pm pm_;
     Piix3Ide ide_;

@@ -36,7 +36,7 @@ Segment flat(u16 selector, u32 attr) { return {selector, attr, 0xffffffff, 0}; }
 
 Guest::Guest(Engine e, std::string_view name, int)
     : model{model_named(name)},
-      cpu{std::make_unique<Cpu>(model, CpuWiring{memory, ports, ack, clock, nullptr, &smm}, options(e))},
+      cpu{std::make_unique<Cpu>(model, CpuWiring{memory, ports, ack, clock, nullptr, &smm, &ferr}, options(e))},
       rax{s().gpr[RAX]}, rbx{s().gpr[RBX]}, rcx{s().gpr[RCX]}, rdx{s().gpr[RDX]}, rsp{s().gpr[RSP]}, rbp{s().gpr[RBP]}, rsi{s().gpr[RSI]},
       rdi{s().gpr[RDI]} {
     ports.clock = &clock;

@@ -90,6 +90,11 @@ struct TestAck final : IntAck {
     }
 };
 
+struct Edges final : EdgeLine {
+    unsigned count = 0;
+    void trigger() override { ++count; }
+};
+
 struct Guest {
     Guest(Engine e, Mode m, std::string_view hex, std::string_view model = "default");
 
@@ -143,6 +148,7 @@ struct Guest {
     TestPorts ports;
     TestAck ack;
     Wire smm;
+    Edges ferr;
     std::unique_ptr<Cpu> cpu;
     u64 &rax, &rbx, &rcx, &rdx, &rsp, &rbp, &rsi, &rdi;
 

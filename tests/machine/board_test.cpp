@@ -22,6 +22,10 @@ struct Rig {
     IoPorts io;
     Clock clock;
     Wire intr, nmi, smi;
+    struct : EdgeLine {
+        unsigned count = 0;
+        void trigger() override { ++count; }
+    } ignne;
     Bus apic;
     Sink serial[2], debug;
     MemoryImage disk{kMiB};
@@ -40,7 +44,7 @@ struct Rig {
         c.serial = {&serial[0], &serial[1], &serial[0]};
         c.debugcon = &debug;
         c.debug_exit = true;
-        board = std::make_unique<PcI440fx>(c, *memory, io, clock, BoardPins{intr, nmi, smi, apic},
+        board = std::make_unique<PcI440fx>(c, *memory, io, clock, BoardPins{intr, nmi, smi, ignne, apic},
                                            BoardEvents{[this] { ++hard; }, [this] { ++soft; }, [this] { ++off; },
                                                        [this](u32 v) { exit_value = v; }});
         board->reset();
@@ -206,4 +210,19 @@ TEST_CASE("board: all devices save, load into another board, and save the same b
         CHECK_FALSE(cut.ok());
         if (n > 3000) break;
     }
+}
+
+TEST_CASE("board: FERR# is IRQ 13 until port F0h is written, which gives IGNNE#") {
+    Rig r;
+    r.init_pics();
+    r.board->ferr().trigger();
+    CHECK(r.intr.high());
+    CHECK(r.board->acknowledge() == 0x75);
+    CHECK(r.ignne.count == 0);
+    r.io.out(0xf0, 0, 1);
+    CHECK(r.ignne.count == 1);
+    r.io.out(0xa0, 0x20, 1), r.io.out(0x20, 0x20, 1);
+    CHECK(r.intr.low());
+    r.io.out(0xf0, 0, 1);   // nothing pending
+    CHECK(r.ignne.count == 1);
 }
