@@ -1,7 +1,6 @@
 #include "frontend/cli/serial_host.h"
 
 #include <fcntl.h>
-#include <netdb.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -14,6 +13,7 @@
 #include <cstring>
 
 #include "frontend/cli/terminal.h"
+#include "frontend/sockets.h"
 
 namespace calque {
 namespace {
@@ -149,18 +149,12 @@ private:
 class TcpSerial final : public PeerSerial {
 public:
     static Result<std::unique_ptr<SerialHost>> create(const SerialOption& o) {
-        const std::string where = "tcp:" + o.host + ":" + o.port;
-        addrinfo hints{};
-        hints.ai_socktype = SOCK_STREAM, hints.ai_flags = o.connect ? 0 : AI_PASSIVE;
-        addrinfo* found = nullptr;
-        if (const int e = ::getaddrinfo(o.host.empty() ? nullptr : o.host.c_str(), o.port.c_str(), &hints, &found); e != 0)
-            return Error{"cannot use " + where + ": " + ::gai_strerror(e)};
+        auto socket = o.connect ? connect_tcp_socket(o.host, o.port) : bind_tcp_socket(o.host, o.port);
+        if (socket && !o.connect && ::listen(*socket, 1) != 0) ::close(*socket), socket = Error{std::strerror(errno)};
+        if (!socket)
+            return Error{"cannot " + std::string{o.connect ? "connect to" : "listen at"} + " tcp:" + o.host + ":" + o.port + ": " + socket.error().message};
         auto tcp = std::make_unique<TcpSerial>();
-        int error = 0;
-        for (addrinfo* a = found; a && tcp->peer_ < 0 && tcp->listener_ < 0; a = a->ai_next) error = tcp->try_address(*a, o.connect);
-        ::freeaddrinfo(found);
-        if (tcp->peer_ < 0 && tcp->listener_ < 0)
-            return Error{"cannot " + std::string{o.connect ? "connect to " : "listen at "} + where + ": " + std::strerror(error)};
+        (o.connect ? tcp->peer_ : tcp->listener_) = *socket;
         return std::unique_ptr<SerialHost>{std::move(tcp)};
     }
     ~TcpSerial() override {
@@ -172,19 +166,6 @@ public:
     bool open() const override { return peer_ >= 0 || listener_ >= 0; }
 
 private:
-    int try_address(const addrinfo& a, bool connect) {
-        const int s = ::socket(a.ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
-        if (s < 0) return errno;
-        const int on = 1;
-        ::setsockopt(s, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-        const bool done = connect ? ::connect(s, a.ai_addr, a.ai_addrlen) == 0
-                                  : ::bind(s, a.ai_addr, a.ai_addrlen) == 0 && ::listen(s, 1) == 0;
-        const int error = errno;
-        if (!done) return ::close(s), error;
-        ::fcntl(s, F_SETFL, O_NONBLOCK);
-        (connect ? peer_ : listener_) = s;
-        return 0;
-    }
     void connect_peer() override {
         if (peer_ < 0 && listener_ >= 0) peer_ = ::accept4(listener_, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
     }

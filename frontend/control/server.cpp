@@ -12,7 +12,7 @@
 
 #include "frontend/control/framer.h"
 #include "frontend/control/qmp.h"
-#include "frontend/unix_socket.h"
+#include "frontend/sockets.h"
 #include "support/log.h"
 
 namespace calque {

@@ -1,6 +1,5 @@
 #include "frontend/gdb/server.h"
 
-#include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
@@ -13,7 +12,7 @@
 #include <chrono>
 #include <cstring>
 
-#include "frontend/unix_socket.h"
+#include "frontend/sockets.h"
 #include "support/log.h"
 
 namespace calque {
@@ -85,23 +84,10 @@ Result<void> GdbServer::listen_unix(const std::string& path) {
 }
 
 Result<void> GdbServer::listen_tcp(const std::string& host, const std::string& port) {
-    const auto failed = [&](const char* why) { return Error{"cannot listen for a debugger at " + host + ":" + port + ": " + why}; };
-    addrinfo hints{};
-    hints.ai_socktype = SOCK_STREAM;
-    addrinfo* found = nullptr;
-    const std::string bare = host.size() > 2 && host.front() == '[' && host.back() == ']' ? host.substr(1, host.size() - 2) : host;
-    if (const int e = ::getaddrinfo(bare.empty() ? nullptr : bare.c_str(), port.c_str(), &hints, &found); e != 0) return failed(::gai_strerror(e));
-    int error = 0;
-    for (const addrinfo* a = found; a && listener_ < 0; a = a->ai_next) {
-        listener_ = ::socket(a->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-        const int on = 1;
-        if (listener_ >= 0) ::setsockopt(listener_, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-        if (listener_ >= 0 && ::bind(listener_, a->ai_addr, a->ai_addrlen) == 0) break;
-        error = errno;
-        close_fd(listener_);
-    }
-    ::freeaddrinfo(found);
-    return listener_ >= 0 ? Result<void>{} : failed(std::strerror(error));
+    const auto listener = bind_tcp_socket(host, port);
+    if (!listener) return Error{"cannot listen for a debugger at " + host + ":" + port + ": " + listener.error().message};
+    listener_ = *listener;
+    return {};
 }
 
 Result<void> GdbServer::begin() {

@@ -1,5 +1,7 @@
-#include "frontend/unix_socket.h"
+#include "frontend/sockets.h"
 
+#include <fcntl.h>
+#include <netdb.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -21,7 +23,34 @@ bool is_stale(const sockaddr_un& address) {
     ::close(fd);
     return refused;
 }
+
+/// The first address of the host for which `use` says 0.
+Result<int> open_tcp(const std::string& host, const std::string& port, int (*use)(int, const sockaddr*, socklen_t)) {
+    addrinfo hints{};
+    hints.ai_socktype = SOCK_STREAM;
+    if (host.empty()) hints.ai_family = AF_INET;   // 127.0.0.1: both ends that are given no host shall mean the same
+    addrinfo* found = nullptr;
+    const std::string bare = host.size() > 2 && host.front() == '[' && host.back() == ']' ? host.substr(1, host.size() - 2) : host;
+    if (const int e = ::getaddrinfo(bare.empty() ? nullptr : bare.c_str(), port.c_str(), &hints, &found); e != 0) return Error{::gai_strerror(e)};
+    int fd = -1, error = 0;
+    for (const addrinfo* a = found; a && fd < 0; a = a->ai_next) {
+        fd = ::socket(a->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        const int on = 1;
+        if (fd >= 0) ::setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+        if (fd >= 0 && use(fd, a->ai_addr, a->ai_addrlen) == 0) break;
+        error = errno;
+        if (fd >= 0) ::close(fd);
+        fd = -1;
+    }
+    ::freeaddrinfo(found);
+    if (fd < 0) return Error{std::strerror(error)};
+    ::fcntl(fd, F_SETFL, O_NONBLOCK);
+    return fd;
+}
 }  // namespace
+
+Result<int> bind_tcp_socket(const std::string& host, const std::string& port) { return open_tcp(host, port, ::bind); }
+Result<int> connect_tcp_socket(const std::string& host, const std::string& port) { return open_tcp(host, port, ::connect); }
 
 Result<int> bind_unix_socket(const std::string& path, const std::string& what) {
     int fd = -1;
