@@ -96,6 +96,8 @@ public:
     void raise_init();
     /// Saves and loads the architectural state, APIC and counters (not translations).
     void save_state(StateIO&);
+    /// Saves and loads what the TLBs hold; loading comes after save_state() and after the memory map. No state_hash() sees it.
+    void translations_state(StateIO&);
 
 private:
     void forget_pins();

@@ -144,14 +144,15 @@ const PageEntry* translate(CpuState& s, u64 linear, Access access, unsigned view
         return nullptr;
     }
     PageEntry e{vpn, 0, w.flags, w.paddr, nullptr};
-    if (w.paddr == s.cpu->local_apic_base()) {
-        e.flags |= page::Apic;
-    } else {
-        const PhysPage p = s.cpu->memory().page(w.paddr);
-        e.host = p.host;
-        if (p.host && p.writable) e.flags |= page::HostWritable;
-    }
+    find_memory(s, e);
     return &s.mmu->insert(e, w.shift);
+}
+
+void find_memory(CpuState& s, PageEntry& e) {
+    if (e.paddr == s.cpu->local_apic_base()) return void(e.flags |= page::Apic);
+    const PhysPage p = s.cpu->memory().page(e.paddr);
+    e.host = p.host;
+    if (p.host && p.writable) e.flags |= page::HostWritable;
 }
 
 u64 phys_read(CpuState& s, u64 paddr, unsigned size) {

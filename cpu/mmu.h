@@ -5,12 +5,15 @@
 // each PCID owns a number, global pages own another, and giving one a new number voids its entries at no cost.
 #pragma once
 #include <array>
+#include <functional>
 #include <memory>
 #include <vector>
 
 #include "cpu/state.h"
 
 namespace calque {
+
+class StateIO;
 
 enum class Access : u8 { read, write, fetch };
 
@@ -41,6 +44,8 @@ public:
     /// True when more than the one page went.
     bool drop_page(CpuState&, u64 linear, u16 pcid, bool global_too);
 
+    /// Saves and loads all that is remembered, after everything that the memory map depends on.
+    void state(CpuState&, StateIO&);
     /// All translations of the current context, global ones too.
     std::vector<PageEntry> current() const;
 
@@ -67,6 +72,9 @@ private:
     PageEntry& slot(u64 vpn, u32 asid) { return pages_[index(vpn, asid)]; }
     void forget(u64 vpn, u32 asid);
     u32 fresh_asid();
+    void save_entries(CpuState&, const std::function<void(const PageEntry&)>& page,
+                      const std::function<void(u64 linear, u64 paddr, unsigned table, bool global)>& line) const;
+    void load_inline(CpuState&, u64 linear, u64 paddr, unsigned table, bool global);
 
     std::vector<PageEntry> pages_;
     std::array<u32, 4096> asid_of_{};     // 0: none yet
@@ -82,6 +90,9 @@ private:
 /// Finds the page of `linear` for an access with the rights of `view` (mode::View*), walking and setting accessed and dirty
 /// bits as needed. nullptr: page fault with `error`. The entry is valid until the next call.
 const PageEntry* translate(CpuState&, u64 linear, Access, unsigned view, u32& error);
+
+/// Fills in what the memory map has at e.paddr.
+void find_memory(CpuState&, PageEntry& e);
 
 /// Physical memory for the processor's own use.
 u64 phys_read(CpuState&, u64 paddr, unsigned size);

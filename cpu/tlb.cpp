@@ -1,6 +1,7 @@
 // What is remembered of page walks, and how it is forgotten.
 #include <algorithm>
 #include <iterator>
+#include <unordered_set>
 
 #include "cpu/cpu.h"
 #include "cpu/debug.h"
@@ -170,6 +171,32 @@ u8* Mmu::hidden(CpuState& s, u64 linear, unsigned size, unsigned view, bool writ
     const jit::TlbEntry& t = s.tlb.data[jit::tlb_table(view, write)][static_cast<unsigned>(linear >> 12) & kInlineMask];
     if ((((linear + size - 1) & ~u64{4095}) | kHidden) != (write ? t.write_tag : t.read_tag)) return nullptr;
     return reinterpret_cast<u8*>(linear + t.addend);
+}
+
+// Entries of numbers that nobody has any more will never be found again.
+void Mmu::save_entries(CpuState& s, const std::function<void(const PageEntry&)>& page,
+                       const std::function<void(u64, u64, unsigned, bool)>& line) const {
+    const std::unordered_set<u32> live{asid_of_.begin(), asid_of_.end()};
+    for (const PageEntry& e : pages_)
+        if (e.vpn != ~u64{0} && (live.contains(e.asid) || e.asid == global_asid_)) page(e);
+    const jit::TlbEntry* all = &s.tlb.data[0][0];
+    for (const u16 i : filled_) {
+        const u64 tag = all[i].read_tag & all[i].write_tag;
+        if (tag == jit::kNoTag) continue;
+        const auto paddr = s.cpu->memory().address_of(reinterpret_cast<const u8*>(page_of(tag) + all[i].addend));
+        if (paddr) line(page_of(tag), *paddr, i >> jit::kTlbBits, all[i].spare & kGlobal);
+    }
+}
+
+void Mmu::load_inline(CpuState& s, u64 linear, u64 paddr, unsigned table, bool global) {
+    const u64 tag = linear & ~u64{4095};
+    const bool for_write = table >= jit::kTlbViews;
+    const PhysPage p = s.cpu->memory().page(paddr & kPhysMask & ~u64{4095});
+    if (!p.host || (for_write && (!p.writable || s.cpu->engine().has_code(p.host)))) return;
+    const unsigned i = static_cast<unsigned>(tag >> 12) & kInlineMask;
+    jit::TlbEntry& t = s.tlb.data[table][i];
+    if (!(t.spare & kListed)) filled_.push_back(static_cast<u16>(table << jit::kTlbBits | i));
+    t = {for_write ? jit::kNoTag : tag, for_write ? tag : jit::kNoTag, reinterpret_cast<u64>(p.host) - tag, kListed | (global ? kGlobal : 0)};
 }
 
 void tlb_flush_all(CpuState& s) {

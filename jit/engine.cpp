@@ -382,6 +382,24 @@ void Engine::forget_fetch(u64 linear) {
 }
 void Engine::forget_fetch_all() { impl_->forget_fetch_all(); }
 
+std::vector<Engine::Fetch> Engine::fetches() const {
+    std::vector<Fetch> out;
+    for (const FetchEntry& e : impl_->tlb.fetch) {
+        if (e.tag == kNoTag) continue;
+        const CodePage& page = *CodeCache::page_of(e.entries);
+        out.push_back({page.linear, page.mode, page.host});
+    }
+    return out;
+}
+
+void Engine::keep_fetch(const Fetch& f) {
+    ASSERT(!impl_->running);
+    const u64 linear = f.linear & kPageMask;
+    const u16 id = impl_->modes.intern(f.mode);
+    CodePage* const page = id == ModeTable::kFull ? nullptr : impl_->cache.page(f.host, linear, f.mode, id);
+    if (page) impl_->tlb.fetch[linear >> 12 & ((1u << kFetchBits) - 1)] = {linear | id, page->entries};
+}
+
 void Engine::stop_changed(u64 linear) {
     ASSERT(!impl_->running);
     impl_->cache.discard_at(linear);

@@ -51,6 +51,14 @@ public:
     /// The mapping of one linear page, or of all of them, may have changed.
     void forget_fetch(u64 linear);
     void forget_fetch_all();
+    /// What the fetch TLB holds, for saving it; and putting it back.
+    struct Fetch {
+        u64 linear;
+        Mode mode;
+        const u8* host;
+    };
+    std::vector<Fetch> fetches() const;
+    void keep_fetch(const Fetch&);
     /// GuestCode::stops() says something else of this address now. Not while running.
     void stop_changed(u64 linear);
     /// Drops every translation.

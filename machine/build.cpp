@@ -51,12 +51,7 @@ Result<std::unique_ptr<Machine>> Machine::create(const MachineConfig& config) {
 Result<void> Machine::build() {
     if (auto r = check_memory(config_.memory); !r) return r;
     BoardConfig board;
-    auto bios = find_system_bios(config_.bios);
-    if (!bios) return bios.error();
-    auto vga_bios = find_vga_bios(config_.vga_bios);
-    if (!vga_bios) return vga_bios.error();
-    board.bios = std::move(bios->bytes);
-    board.vga_bios = std::move(vga_bios->bytes);
+    if (auto r = find_roms(board); !r) return r;
     board.rtc_epoch = config_.rtc_epoch;
     board.serial = config_.serial;
     board.parallel = config_.parallel;
@@ -87,6 +82,21 @@ Result<void> Machine::build() {
     return {};
 }
 
+Result<void> Machine::find_roms(BoardConfig& board) {
+    if (!config_.firmware) {
+        auto bios = find_system_bios(config_.bios);
+        if (!bios) return bios.error();
+        auto vga_bios = find_vga_bios(config_.vga_bios);
+        if (!vga_bios) return vga_bios.error();
+        board.bios = std::move(bios->bytes);
+        board.vga_bios = std::move(vga_bios->bytes);
+    } else {
+        board.bios = config_.firmware->bios, board.vga_bios = config_.firmware->vga_bios;
+    }
+    roms_ = {board.bios, board.vga_bios};
+    return {};
+}
+
 Result<void> Machine::make_cpu() {
     auto model = parse_cpu_model(config_.cpu_model.empty() ? "default" : config_.cpu_model);
     if (!model) return Error{"--cpu: " + model.error().message};
@@ -114,8 +124,8 @@ Result<BlockImage*> Machine::open_image(const ImageConfig& config, const std::st
     if ((*image)->size() == 0) return Error{"the " + what + " '" + config.path + "' is empty"};
     if (config.snapshot) image = OverlayImage::open(std::move(*image));
     if (!image) return Error{image.error().message};
-    images_.push_back(std::move(*image));
-    return images_.back().get();
+    images_.push_back({config, std::move(*image)});
+    return images_.back().image.get();
 }
 
 // Disks take the IDE positions in order; CD-ROM drives come after, the first as secondary master as most machines have it.
@@ -130,6 +140,7 @@ Result<void> Machine::open_images(BoardConfig& board) {
         auto opened = open_image(image, what);
         if (!opened) return opened.error();
         board.ide[position] = {kind, *opened};
+        if (kind == Kind::disk) disk_images_.push_back(*opened);
         boot_paths_[kind == Kind::disk ? 0 : 1].push_back(PcI440fx::ide_path(position, kind));
         return {};
     };
@@ -144,13 +155,18 @@ Result<void> Machine::open_images(BoardConfig& board) {
     for (unsigned n = 0; n < config_.floppies.size(); ++n) {
         auto opened = open_image(config_.floppies[n], "floppy disk");
         if (!opened) return opened.error();
-        board.floppy[n] = {true, *opened};
+        board.floppy[n] = {true, *opened, static_cast<FloppyType>(config_.floppy_types[n])};
         boot_paths_[2].push_back(PcI440fx::floppy_path(n));
     }
     return {};
 }
 
 Result<void> Machine::fill_firmware(const BoardConfig& board) {
+    if (config_.firmware) {
+        for (const auto& [key, bytes] : config_.firmware->items) board_->fw_cfg().add_item(key, bytes);
+        for (const auto& [name, bytes] : config_.firmware->files) board_->fw_cfg().add_file(name, bytes);
+        return {};
+    }
     FirmwareConfig firmware;
     firmware.acpi = {.cpus = board.cpus, .low_ram = memory_->low_ram(), .pm_base = PcI440fx::kPmBase, .gpe0_base = PcI440fx::kGpe0,
                      .acpi_enable = PcI440fx::kAcpiEnable, .acpi_disable = PcI440fx::kAcpiDisable,

@@ -1,6 +1,8 @@
 // What a whole machine is made of, in the user's terms.
 #pragma once
 #include <array>
+#include <map>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -15,7 +17,14 @@ enum class ClockMode { fixed, host };
 struct ImageConfig {
     std::string path;       // empty: a drive without a medium
     bool read_only = false;
-    bool snapshot = false;  // changes are kept in memory and lost at the end
+    bool snapshot = false;  // changes are kept in a file without a name and lost at the end
+};
+
+/// What a machine is given that comes out of files: the ROMs, and what the firmware is told.
+struct FirmwareImages {
+    std::vector<u8> bios, vga_bios;
+    std::map<u16, std::vector<u8>> items;
+    std::map<std::string, std::vector<u8>, std::less<>> files;
 };
 
 struct MachineConfig {
@@ -36,6 +45,8 @@ struct MachineConfig {
     bool reboot = true;           // false: a reset ends the run
     ClockMode clock = ClockMode::fixed;
     HostNow host_now;             // for ClockMode::host
+    std::array<u8, 2> floppy_types{};  // FloppyType; 0: what the image needs
+    std::shared_ptr<const FirmwareImages> firmware;   // instead of the files named above
     i64 rtc_epoch = 1'704'067'200;  // 2024-01-01 00:00 UTC; with the host's clock, the front end gives the time
 };
 }  // namespace calque

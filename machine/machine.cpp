@@ -125,7 +125,7 @@ void Machine::apply(const GateEvent& e) {
 
 // x: index of the image, or -1; y: 1 for a floppy disk; z: whether to insist.
 void Machine::exchange_medium(const GateEvent& e) {
-    BlockImage* image = e.x >= 0 ? images_[static_cast<size_t>(e.x)].get() : nullptr;
+    BlockImage* image = e.x >= 0 ? images_[static_cast<size_t>(e.x)].image.get() : nullptr;
     BlockImage* old = nullptr;
     if (e.y) {
         FloppyDrive& drive = board_->floppy()->drive(static_cast<unsigned>(e.a));
@@ -139,7 +139,7 @@ void Machine::exchange_medium(const GateEvent& e) {
         if (image) drive.insert(image);
     }
     for (auto& i : images_)
-        if (old && i.get() == old) i.reset();  // closes and unlocks the file
+        if (old && i.image.get() == old) i.image.reset();  // closes and unlocks the file
 }
 
 Result<void> Machine::change_cdrom(unsigned n, const std::string& path, bool force) {
@@ -170,8 +170,8 @@ bool Machine::power_button() {
 }
 
 Result<void> Machine::flush() {
-    for (auto& image : images_)
-        if (image && !image->flush()) return Error{"an image file could not be written completely; its disk may be full"};
+    for (auto& i : images_)
+        if (i.image && !i.image->flush()) return Error{"an image file could not be written completely; its disk may be full"};
     return {};
 }
 

@@ -13,6 +13,10 @@
 
 namespace calque {
 
+struct SavedConfig;    // snapshot/config_state.h
+class SectionReader;   // snapshot/sections.h
+class SectionWriter;
+
 class Machine final : public InputSink, public DisplaySource {
 public:
     static Result<std::unique_ptr<Machine>> create(const MachineConfig&);
@@ -81,12 +85,24 @@ public:
     /// Everything buffered for image files reaches them.
     Result<void> flush();
 
+    // ---- snapshots (docs/snapshots.md)
+    /// The complete machine into a file, which has its name only when it is whole. Not while run() is on the stack.
+    Result<void> save(const std::string& path);
+    /// A machine that goes on as the saved one would have. `host` has what is no part of the machine: the executor, sinks for all ports
+    /// that there can be, the clock; and drives, where their images have other names now.
+    static Result<std::unique_ptr<Machine>> load(const std::string& path, MachineConfig host);
+    /// The same within a larger file.
+    Result<void> save_to(SectionWriter&);
+    static Result<std::unique_ptr<Machine>> load_from(SectionReader&, MachineConfig host);
+
 private:
     explicit Machine(const MachineConfig&);
     Result<void> build();
     Result<void> open_images(BoardConfig&);
     Result<BlockImage*> open_image(const ImageConfig&, const std::string& what);
     Result<void> fill_firmware(const BoardConfig&);
+    Result<void> find_roms(BoardConfig&);
+    Result<SavedConfig> describe();
     Result<void> make_cpu();
     void apply(const GateEvent&);
     void exchange_medium(const GateEvent&);
@@ -109,13 +125,20 @@ private:
         void mouse_button(unsigned n, bool down) override { machine.board_->mouse().button(n, down); }
         Machine& machine;
     };
+    struct Snapshot;  // snapshot/snapshot.cpp
     struct Proxy;  // stands for the board while the processor is made
     MachineConfig config_;
     Clock clock_;
     std::unique_ptr<PhysMap> memory_;
     IoPorts io_;
     std::unique_ptr<Proxy> proxy_;
-    std::vector<std::unique_ptr<BlockImage>> images_;
+    struct OpenImage {
+        ImageConfig config;
+        std::unique_ptr<BlockImage> image;   // null: it has been taken out
+    };
+    std::vector<OpenImage> images_;
+    std::vector<BlockImage*> disk_images_;  // of the hard disks, in the order of the configuration
+    std::array<std::vector<u8>, 2> roms_;   // system and VGA BIOS
     std::vector<std::vector<std::string>> boot_paths_;
     Pin<&Machine::set_smm> smm_pin_{*this};
     std::unique_ptr<CpuModel> cpu_model_;

@@ -49,6 +49,11 @@ PhysMap::~PhysMap() {
     if (fd_ >= 0) ::close(fd_);
 }
 
+u64 PhysMap::next_data(u64 at) const {
+    const off_t found = ::lseek(fd_, static_cast<off_t>(at), SEEK_DATA);
+    return found >= 0 ? static_cast<u64>(found) : errno == ENXIO ? ram_size_ : at;
+}
+
 void PhysMap::changed() {
     if (on_change) on_change();
 }
@@ -152,6 +157,21 @@ PhysPage PhysMap::page(u64 paddr) {
     if (!first.read || last.read != first.read + kPage - 1) return {};
     const bool writable = first.write == first.read && last.write == last.read;
     return {first.read, writable};
+}
+
+std::optional<u64> PhysMap::address_of(const u8* host) {
+    const auto answer = [&](u64 paddr) { return page(paddr).host == host ? std::optional{paddr} : std::nullopt; };
+    const auto within = [&](const u8* start, u64 size) { return start && host >= start && host < start + size; };
+    if (within(ram_, ram_size_)) {
+        const u64 offset = static_cast<u64>(host - ram_);
+        return answer(offset < low_ram_ ? offset : kHighRam + (offset - low_ram_));
+    }
+    for (const Window& w : windows_)
+        if (within(w.host, w.size))
+            if (const auto paddr = answer(w.base + static_cast<u64>(host - w.host))) return paddr;
+    for (u32 i = 0; i < isa_.size(); ++i)
+        if (isa_[i].rom == host) return answer(u64{i} * kPage);
+    return {};
 }
 
 u64 PhysMap::read(u64 paddr, unsigned size) {

@@ -26,6 +26,8 @@ public:
     u64 high_ram() const { return ram_size_ - low_ram_; }
     std::span<u8> ram() { return {ram_, ram_size_}; }
     int ram_fd() const { return fd_; }
+    /// The first byte of RAM from `at` on that has ever been touched, or the end.
+    u64 next_data(u64 at) const;
 
     // ---- what the board wires. Windows are named by their owner; mapping an owner's window again moves it.
     struct WindowId {
@@ -66,6 +68,7 @@ public:
     PhysPage page(u64 paddr) override;
     u64 read(u64 paddr, unsigned size) override;
     void write(u64 paddr, u64 value, unsigned size) override;
+    std::optional<u64> address_of(const u8* host) override;
     // DmaSpace
     void dma_read(u64 paddr, std::span<u8> out) override;
     void dma_write(u64 paddr, std::span<const u8> in) override;

@@ -1,5 +1,7 @@
 // The outside of a processor: physical memory, ports, and the interrupt controller's acknowledge cycle.
 #pragma once
+#include <optional>
+
 #include "support/types.h"
 
 namespace calque {
@@ -18,6 +20,8 @@ public:
     /// Accesses that do not cross a page: devices, holes (ones), ROM writes. Also correct for plain memory.
     virtual u64 read(u64 paddr, unsigned size) = 0;
     virtual void write(u64 paddr, u64 value, unsigned size) = 0;
+    /// A physical address whose page() is the one that begins at `host`, if there is one.
+    virtual std::optional<u64> address_of(const u8* /*host*/) { return {}; }
 };
 
 class IoSpace {

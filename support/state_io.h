@@ -24,6 +24,8 @@ public:
     bool ok() const { return ok_; }
     void fail() { ok_ = false; }
     const std::vector<u8>& bytes() const { return out_; }
+    /// Loading: everything has been read, and nothing was wrong.
+    bool complete() const { return ok_ && at_ == in_.size(); }
 
     /// Every device starts with its version; a version above `current` or 0 fails. Returns the stored version.
     u32 version(u32 current) {

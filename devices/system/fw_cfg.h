@@ -24,6 +24,10 @@ public:
     /// A named item, listed in the file directory. Names are at most kMaxName characters; a known name is replaced.
     void add_file(std::string_view name, std::vector<u8> bytes);
 
+    /// What has been added, but for the directory.
+    const std::map<u16, std::vector<u8>>& items() const { return items_; }
+    const std::map<std::string, u16, std::less<>>& files() const { return files_; }
+
     u32 io_read(u16 reg, unsigned size) override;
     void io_write(u16 reg, u32 value, unsigned size) override;
     void reset() override;

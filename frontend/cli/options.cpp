@@ -14,7 +14,7 @@ using Strings = std::vector<std::string>;
 // Values as text; what they mean is found out below, where a sentence can say what is wrong.
 struct Raw {
     std::string memory = "512M", cpu, bios, vgabios, boot, kernel, initrd, append, display = "auto", engine = "jit", clock, stop_at,
-                rtc, jit_disable, screenshot, debugcon, firmware_log, control, name, config, gdb, warm = "12";
+                rtc, jit_disable, screenshot, debugcon, firmware_log, control, name, config, gdb, save, save_at, load, warm = "12";
     Strings disk, cdrom, floppy, serial, parallel, device, log;
 };
 
@@ -62,6 +62,9 @@ void describe(Descriptions& d, Raw& r) {
         ("clock", text(r.clock, "MODE"), "fixed: time is counted in instructions, idle time is skipped, runs repeat exactly; "
                                          "host: time follows the wall clock; default: host when somebody watches")
         ("stop-at", text(r.stop_at, "N"), "stop after exactly N instructions")
+        ("save", text(r.save, "FILE"), "write a snapshot of the machine at the end, or at --save-at")
+        ("save-at", text(r.save_at, "N"), "with --save: write it after exactly N instructions and go on")
+        ("load", text(r.load, "FILE"), "go on from a snapshot; the machine is the one in it")
         ("no-reboot", "a reset or triple fault ends the run")
         ("state-hash", "at the end, print the instruction count and a hash of processor, RAM and devices")
         ("stats", "at the end, print counters and speed");
@@ -142,6 +145,13 @@ Result<void> take_running(const Raw& r, Options& o) {
         if (!n) return n.error();
         o.stop_at = *n;
     }
+    o.save = r.save, o.load = r.load;
+    if (!r.save_at.empty()) {
+        auto n = number<u64>(r.save_at, "--save-at");
+        if (!n) return n.error();
+        o.save_at = *n;
+        if (o.save.empty()) return Error{"--save-at says when, and --save which file"};
+    }
     if (!r.rtc.empty()) {
         auto n = number<i64>(r.rtc, "--rtc");
         if (!n) return n.error();
@@ -178,6 +188,13 @@ Result<void> check_logs(const Strings& logs) {
         if (colon == std::string::npos || !Log::parse_level(log.substr(colon + 1), level))
             return Error{"--log takes MODULE:LEVEL with a level of error, warn, info, debug or trace, not '" + log + "'"};
     }
+    return {};
+}
+
+// What a snapshot has in it.
+Result<void> check_load(const po::variables_map& given) {
+    for (const char* name : {"memory", "cpu", "bios", "vgabios", "device", "rtc", "boot", "boot-menu", "kernel", "initrd", "append"})
+        if (given.count(name)) return Error{std::string{"--load takes the machine from the snapshot; --"} + name + " cannot change it"};
     return {};
 }
 
@@ -221,6 +238,8 @@ Result<Options> parse_options(const std::vector<std::string>& arguments) {
     if (auto r = take_engine(raw, o); !r) return r.error();
     if (auto r = take_running(raw, o); !r) return r.error();
     if (auto r = take_ports(raw, o); !r) return r.error();
+    if (!o.load.empty())
+        if (auto r = check_load(given); !r) return r.error();
     if (auto r = check_logs(raw.log); !r) return r.error();
     o.state_hash = given.count("state-hash"), o.stats = given.count("stats");
     o.name = raw.name, o.screenshot = raw.screenshot, o.debugcon = raw.debugcon, o.firmware_log = raw.firmware_log;

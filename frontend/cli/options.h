@@ -24,9 +24,10 @@ struct Options {
     std::optional<ClockMode> clock;
     std::optional<i64> rtc_epoch;
     std::optional<u64> stop_at;
+    std::optional<u64> save_at;   // when to write `save`; else at the end
     bool state_hash = false, stats = false;
     bool gdb_wait = false;        // nothing runs before a debugger says so
-    std::string name, screenshot, debugcon, firmware_log, control, gdb;
+    std::string name, screenshot, debugcon, firmware_log, control, gdb, save, load;
     std::vector<std::string> log;
 };
 

@@ -66,13 +66,35 @@ Result<void> Session::open() {
     m.clock = clock_mode();
     if (options_.rtc_epoch) m.rtc_epoch = *options_.rtc_epoch;
     else if (m.clock == ClockMode::host) m.rtc_epoch = ::time(nullptr);
-    auto machine = Machine::create(m);
-    if (!machine) return machine.error();
-    machine_ = std::move(*machine);
-    if (options_.stop_at) machine_->set_stop_at(*options_.stop_at);
+    if (auto r = make_machine(); !r) return r;
+    machine_->set_stop_at(next_stop());
     if (auto r = open_window(); !r) return r;
     if (auto r = open_sockets(); !r) return r;
     return open_ports();
+}
+
+// A snapshot knows how many ports the machine has; those that nobody mentioned lead nowhere.
+Result<void> Session::make_machine() {
+    auto machine = options_.load.empty() ? Machine::create(options_.machine) : Machine::load(options_.load, options_.machine);
+    if (!machine) return machine.error();
+    machine_ = std::move(*machine);
+    resets_seen_ = machine_->resets(), triple_faults_seen_ = machine_->triple_faults(), status_icount_ = machine_->icount();
+    if (options_.load.empty()) return {};
+    const size_t serial = machine_->config().serial.size(), parallel = machine_->config().parallel.size();
+    if (options_.serial.size() > std::max<size_t>(serial, 1) || options_.parallel.size() > parallel)
+        return Error{"the machine in the snapshot has " + std::to_string(serial) + " serial and " + std::to_string(parallel) + " parallel ports"};
+    options_.serial.resize(serial), options_.parallel.resize(parallel);
+    return {};
+}
+
+u64 Session::next_stop() const {
+    const u64 end = options_.stop_at.value_or(~u64{0});
+    return options_.save_at && !saved_ ? std::min(end, *options_.save_at) : end;
+}
+
+Result<void> Session::save() {
+    saved_ = true;
+    return machine_->save(options_.save);
 }
 
 Result<void> Session::open_sockets() {
@@ -92,9 +114,10 @@ Result<void> Session::open_sockets() {
 
 void Session::wire_ports() {
     MachineConfig& m = options_.machine;
-    for (size_t n = 0; n < options_.serial.size(); ++n) m.serial.push_back(&serial_[n]);
-    for (size_t n = 0; n < options_.parallel.size(); ++n) m.parallel.push_back(&parallel_[n]);
-    if (!options_.debugcon.empty()) m.debugcon = &debugcon_;
+    const bool all = !options_.load.empty();   // the snapshot takes of them what it has
+    for (size_t n = 0; n < (all ? serial_.size() : options_.serial.size()); ++n) m.serial.push_back(&serial_[n]);
+    for (size_t n = 0; n < (all ? parallel_.size() : options_.parallel.size()); ++n) m.parallel.push_back(&parallel_[n]);
+    if (all || !options_.debugcon.empty()) m.debugcon = &debugcon_;
     m.firmware_log = &firmware_;
 }
 
@@ -171,7 +194,7 @@ void Session::handle(Machine::Stop why) {
             hold("the guest waits for an interrupt, and nothing is left that could send one", 1);
         break;
     case Stop::debug: gdb_machine_->handle_stop(gdb_->stub()); break;
-    case Stop::stop_at: finish(0); break;
+    case Stop::stop_at: at_stop(); break;
     case Stop::powered_off: finish(0); break;
     case Stop::debug_exit: finish(static_cast<int>((machine_->exit_value() << 1 | 1) & 0xff)); break;
     case Stop::reset: finish(0, "the guest has restarted the machine; with --no-reboot this ends the run"); break;
@@ -189,6 +212,14 @@ void Session::handle(Machine::Stop why) {
         firmware_.clear();
         hold("the firmware has found nothing to boot from; give it --disk, --cdrom, --floppy or --kernel", 1);
     }
+}
+
+void Session::at_stop() {
+    if (options_.save_at && !saved_ && machine_->icount() >= *options_.save_at)
+        if (auto r = save(); !r) return finish(1, r.error().message);
+    if (next_stop() <= machine_->icount()) return finish(0);
+    machine_->set_stop_at(next_stop());
+    machine_->resume_clock();
 }
 
 // The sentence is said when everything the guest has sent before is out.
@@ -314,12 +345,16 @@ void Session::say(const std::string& sentence) {
 
 int Session::end_of_run() {
     const u64 hash = options_.state_hash ? machine_->state_hash() : 0;
+    const bool save_now = !options_.save.empty() && !options_.save_at;
+    const Result<void> saving = save_now ? save() : Result<void>{};   // before drain() moves time
     machine_->drain();
     flush_ports();
     if (!last_words_.empty()) say(last_words_);
     if (control_) control_->shutdown(cause_);
     int status = *status_;
     const auto failed = [&](const Error& e) { say(e.message), status = 1; };
+    if (!saving) failed(saving.error());
+    if (options_.save_at && !saved_) failed({"the run has ended before the instruction at which --save-at wanted a snapshot; there is none"});
     if (auto r = machine_->flush(); !r) failed(r.error());
     if (!options_.screenshot.empty()) {
         Frame frame;

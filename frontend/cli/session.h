@@ -25,6 +25,9 @@ public:
 private:
     explicit Session(Options o) : options_{std::move(o)} {}
     Result<void> open();
+    Result<void> make_machine();
+    Result<void> save();
+    u64 next_stop() const;
     void wire_ports();
     Result<void> open_ports();
     Result<void> open_window();
@@ -35,6 +38,7 @@ private:
     // ---- the loop
     void run_slice();
     void handle(Machine::Stop);
+    void at_stop();
     void finish(int status, const std::string& sentence = {});
     void hold(const std::string& sentence, int status);
     void wait();
@@ -87,6 +91,7 @@ private:
     std::string last_words_;             // why, for the user
     ControlServer::Cause cause_ = ControlServer::Cause::guest;
     u64 slice_ = 1'000'000;              // instructions; follows the host's speed
+    bool saved_ = false;
     u64 resets_seen_ = 0, triple_faults_seen_ = 0;
     WallClock::time_point started_ = WallClock::now(), status_time_{};
     u64 status_icount_ = 0;

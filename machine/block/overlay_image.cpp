@@ -69,6 +69,13 @@ void OverlayImage::set_changed(u64 piece) {
     changed_[piece / 64] |= u64{1} << piece % 64;
 }
 
+std::vector<u64> OverlayImage::changed_pieces() const {
+    std::vector<u64> out;
+    for (u64 n = 0; n < changed_.size() * 64; ++n)
+        if (changed(n)) out.push_back(n);
+    return out;
+}
+
 // A piece that is written in part for the first time starts as what the image holds there.
 bool OverlayImage::fill(u64 piece) {
     std::array<u8, kPiece> bytes{};

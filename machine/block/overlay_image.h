@@ -22,8 +22,11 @@ public:
     bool write(u64 offset, std::span<const u8> in) override;
     bool flush() override { return true; }
 
-private:
     static constexpr u64 kPiece = 4096;
+    /// Numbers of the pieces that have been written, in order.
+    std::vector<u64> changed_pieces() const;
+
+private:
     OverlayImage(std::unique_ptr<BlockImage> base, int fd) : base_{std::move(base)}, fd_{fd} {}
     bool covers(u64 offset, u64 bytes) const { return offset <= size() && bytes <= size() - offset; }
     bool changed(u64 piece) const { return piece / 64 < changed_.size() && changed_[piece / 64] >> piece % 64 & 1; }

@@ -170,7 +170,8 @@ void PcI440fx::plug_in_drives(const BoardConfig& config) {
     for (unsigned n = 0; n < 2; ++n) {
         if (!config.floppy[n].present) continue;
         BlockImage* image = config.floppy[n].image;
-        floppy_->drive(n).install(image ? FloppyDrive::type_for(image->size()) : FloppyType::m1440);
+        const FloppyType type = config.floppy[n].type;
+        floppy_->drive(n).install(type != FloppyType::none ? type : image ? FloppyDrive::type_for(image->size()) : FloppyType::m1440);
         floppy_->drive(n).insert(image);
     }
 }

@@ -51,6 +51,7 @@ struct BoardConfig {
     struct Floppy {
         bool present = false;
         BlockImage* image = nullptr;
+        FloppyType type = FloppyType::none;   // none: what the image needs
     };
     std::array<Floppy, 2> floppy;
     std::vector<CharSink*> serial;    // up to four
@@ -100,6 +101,8 @@ public:
     AtapiCdrom* cdrom(unsigned n) { return n < cdroms_.size() ? cdroms_[n].get() : nullptr; }
     I82078* floppy() { return floppy_ ? &*floppy_ : nullptr; }
     Mc146818& rtc() { return rtc_; }
+    I8259a& pic(unsigned n) { return n ? pic2_ : pic1_; }
+    IoApic& ioapic() { return ioapic_; }
 
     /// OpenFirmware paths as SeaBIOS writes them in its boot order.
     static std::string ide_path(unsigned position, BoardConfig::Ide::Kind);

@@ -106,6 +106,42 @@ config = path("config", f"bios = {guests}/exit.bin\nvgabios = {vga}\nmemory = 16
 r = run("--config", config)
 check("a config file is enough", r.returncode == 0x43, r.returncode, r.stderr)
 
+# ---- snapshots
+snap = path("a.snap")
+end = ("--stop-at", "300000", "--state-hash")
+straight = run(*end, guest="busy").stdout
+r = run("--stop-at", "200000", "--save", snap, guest="busy")
+check("--save is success", r.returncode == 0 and not r.stderr, r.returncode, r.stderr)
+for engine in ("jit", "interp"):
+    r = run("--load", snap, *end, "--engine", engine)
+    check("a loaded machine goes on as the saved one", r.returncode == 0 and r.stdout == straight, engine, r.stdout, r.stderr, straight)
+r = run("--save", snap, "--save-at", "150000", *end, guest="busy")
+check("--save-at does not disturb the run", r.returncode == 0 and r.stdout == straight, r.stdout, r.stderr, straight)
+r = run("--load", snap, "--stop-at", "150000", "--state-hash")
+check("--save-at saves at its instruction", r.stdout.startswith(b"instructions 150000 "), r.stdout, r.stderr)
+r = run("--load", snap, *end, "--serial", "none")
+check("a loaded machine's ports can lead elsewhere", r.stdout == straight, r.stdout, r.stderr)
+r = run("--save", path("b.snap"), "--save-at", "400000", *end, guest="busy")
+check("a run that ends before --save-at says so", r.returncode == 1 and b"--save-at" in r.stderr and not os.path.exists(path("b.snap")), r.stderr)
+r = run("--save", folder.name + "/no/such/folder.snap", *end, guest="busy")
+check("a snapshot that cannot be written is an error", r.returncode == 1 and b"folder.snap" in r.stderr, r.stderr)
+refuses("--load", missing, names=missing)
+refuses("--load", disk, names="no snapshot")
+refuses("--load", snap, "--memory", "1G", names="--memory")
+refuses("--load", snap, "--disk", disk, names="0 disks")
+refuses("--load", snap, "--serial", "none", "--serial", "none", names="1 serial")
+refuses("--save-at", "5", names="--save")
+whole = open(snap, "rb").read()
+refuses("--load", path("half.snap", whole[:len(whole) // 2]), names="damaged")
+for delay in range(12):  # whenever the process dies, the name stands for a whole file
+    victim = subprocess.Popen([calque, "--display", "none", "--serial", "none", "--load", snap, "--stop-at", "151000", "--save", snap],
+                              stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    time.sleep(delay / 300)
+    victim.kill()
+    victim.wait()
+    r = run("--load", snap, *end)
+    check("an interrupted save leaves a whole file", r.stdout == straight, delay, r.stdout, r.stderr)
+
 # ---- serial ports
 both = subprocess.run([calque, "--display", "none", "--bios", f"{guests}/last.bin", "--vgabios", vga, "--memory", "16M", "--serial", "stdio",
                        "--no-reboot"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, timeout=60).stdout

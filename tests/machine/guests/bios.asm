@@ -160,6 +160,85 @@ words:  db      'last words', 10, 0     ; the reset may swallow the last one
 .end:
 %endif
 
+%ifdef TEST_stale                       ; paging; uses a page whose accessed bit it has cleared without voiding the translation
+        mov     dword [0x2000], 0x3007
+        mov     eax, 7
+        mov     di, 0x3000
+        mov     cx, 1024
+.fill:  mov     [di], eax
+        add     di, 4
+        add     eax, 0x1000
+        loop    .fill
+        mov     eax, 0x2000
+        mov     cr3, eax
+        mov     eax, cr0
+        or      eax, 0x80000001
+        mov     cr0, eax
+        jmp     short $ + 2
+        mov     al, [0x8000]
+        and     dword [0x3000 + 8 * 4], ~0x20
+.loop:  mov     al, [0x8000]
+        inc     dword [0x9000]
+        jmp     .loop
+%endif
+
+%ifdef TEST_disk                        ; writes a sector of the first disk, then reads it again and again
+%macro SECTOR5 1
+        mov     dx, 0x1f7
+%%free: in      al, dx
+        test    al, 0x80
+        jnz     %%free
+        dec     dx
+        mov     al, 0xe0
+        out     dx, al
+        mov     dx, 0x1f2
+        mov     al, 1
+        out     dx, al
+        inc     dx
+        mov     al, 5
+        out     dx, al
+        inc     dx
+        mov     al, 0
+        out     dx, al
+        inc     dx
+        out     dx, al
+        mov     dx, 0x1f7
+        mov     al, %1
+        out     dx, al
+%%wait: in      al, dx
+        and     al, 0x88
+        cmp     al, 8
+        jne     %%wait
+        mov     dx, 0x1f0
+        mov     cx, 256
+%endmacro
+        mov     dx, 0xcf8               ; the IDE function answers, and so do its legacy ports
+        mov     eax, 0x80000904
+        out     dx, eax
+        mov     dx, 0xcfc
+        mov     ax, 1
+        out     dx, ax
+        mov     dx, 0xcf8
+        mov     eax, 0x80000940
+        out     dx, eax
+        mov     dx, 0xcfc
+        mov     ax, 0x8000
+        out     dx, ax
+        SECTOR5 0x30
+        mov     si, text
+        cs rep outsw
+        mov     dx, 0x1f7
+.busy:  in      al, dx
+        test    al, 0x80
+        jnz     .busy
+.again: SECTOR5 0x20
+        mov     di, 0x600
+        rep insw
+        inc     dword [0x500]
+        jmp     .again
+text:   times 64 db 'written '
+%endif
+
         times   0xfff0 - ($ - $$) db 0x90
         jmp     0xf000:start
         times   0x10000 - ($ - $$) db 0

@@ -1,0 +1,26 @@
+// A machine's configuration as snapshots and recordings carry it: what it is made of, the ROMs and what the firmware is told, and by what
+// to know the images of its drives again.
+#pragma once
+#include <vector>
+
+#include "machine/block/identity.h"
+#include "machine/config.h"
+
+namespace calque {
+
+class SectionReader;
+class SectionWriter;
+
+struct SavedConfig {
+    MachineConfig config;
+    std::vector<ImageIdentity> images;   // of disks, CD-ROM drives, floppy drives; empty ones too
+    unsigned serial_ports = 0, parallel_ports = 0;
+    bool debugcon = false;
+};
+
+void write_config(SectionWriter&, const SavedConfig&);
+Result<SavedConfig> read_config(SectionReader&);
+/// Takes from `host` what is not saved: the executor, sinks, the clock, and images' names where it has any. Checks that the images are
+/// what they were. `whose` names the file, for messages.
+Result<void> adopt(SavedConfig&, MachineConfig host, const std::string& whose);
+}  // namespace calque

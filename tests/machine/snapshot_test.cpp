@@ -1,0 +1,280 @@
+// Snapshots: what is loaded goes on exactly as what was saved, and nothing but a whole snapshot is ever taken for one.
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
+#include <random>
+
+#include "machine/snapshot/new_file.h"
+#include "machine/snapshot/sections.h"
+#include "tests/machine/rig.h"
+
+namespace {
+namespace fs = std::filesystem;
+
+struct Folder {
+    fs::path path;
+    Folder() {
+        char name[] = "/tmp/calque-snapshot-XXXXXX";
+        if (!::mkdtemp(name)) std::abort();
+        path = name;
+    }
+    ~Folder() { fs::remove_all(path); }
+    std::string operator/(const char* name) const { return path / name; }
+};
+std::string content(const std::string& path) {
+    std::ifstream in{path, std::ios::binary};
+    return {std::istreambuf_iterator<char>{in}, {}};
+}
+void write(const std::string& path, std::string_view bytes) {
+    std::ofstream out{path, std::ios::binary};
+    out.write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
+}
+void run_to(Machine& m, u64 icount) {
+    m.set_stop_at(icount);
+    while (m.run(1'000'000) == Machine::Stop::slice) {}
+    m.set_stop_at(~u64{0});
+    REQUIRE(m.icount() == icount);
+}
+/// A rig with the machine of a snapshot; null when it is refused, for the reason in `why`.
+std::unique_ptr<Rig> load(const std::string& path, bool jit, std::string& why) {
+    auto r = std::make_unique<Rig>();
+    r->configure("busy", jit);   // its memory and BIOS must not matter
+    r->config.memory = kMiB;
+    auto m = Machine::load(path, r->config);
+    if (!m) return why = m.error().message, nullptr;
+    r->machine = std::move(*m);
+    return r;
+}
+std::unique_ptr<Rig> load(const std::string& path, bool jit = false) {
+    std::string why;
+    auto r = load(path, jit, why);
+    if (!r) FAIL(why);
+    return r;
+}
+}  // namespace
+
+TEST_CASE("snapshot: a loaded machine goes on exactly as the saved one") {
+    const Folder folder;
+    const std::string file = folder / "a.snap";
+    for (const char* guest : {"busy", "ticks", "echo", "stale", "reboot"})
+        for (const bool jit : {false, true})
+            for (const u64 at : {u64{0}, u64{1}, u64{5'000}, u64{123'457}}) {
+                CAPTURE(guest); CAPTURE(jit); CAPTURE(at);
+                if (std::string_view{guest} == "reboot" && at > 5) continue;
+                const u64 later = std::string_view{guest} == "reboot" ? 7 : at + 54'321;
+                Rig a{guest, jit};
+                run_to(*a.machine, at);
+                const u64 hash = a.machine->state_hash(), time = a.machine->time();
+                REQUIRE(a.machine->save(file));
+                CHECK(a.machine->state_hash() == hash);
+                run_to(*a.machine, later);
+                for (const bool other : {false, true}) {
+                    const auto b = load(file, other);
+                    CHECK(b->machine->icount() == at);
+                    CHECK(b->machine->time() == time);
+                    CHECK(b->machine->state_hash() == hash);
+                    run_to(*b->machine, later);
+                    CHECK(b->machine->time() == a.machine->time());
+                    CHECK(b->machine->state_hash() == a.machine->state_hash());
+                }
+            }
+}
+
+// A load that began with empty TLBs would walk, and set the bit again.
+TEST_CASE("snapshot: an accessed bit cleared behind the TLB's back stays clear") {
+    const Folder folder;
+    Rig a{"stale"};
+    run_to(*a.machine, 10'000);
+    REQUIRE((a.ram(0x3020) & 0x20) == 0);
+    REQUIRE(a.machine->save(folder / "a.snap"));
+    for (const bool jit : {false, true}) {
+        const auto b = load(folder / "a.snap", jit);
+        run_to(*b->machine, 20'000);
+        CHECK((b->ram(0x3020) & 0x20) == 0);
+    }
+}
+
+TEST_CASE("snapshot: a loaded machine saves the same file, byte for byte") {
+    const Folder folder;
+    Rig a{"ticks", true};
+    run_to(*a.machine, 20'000);
+    REQUIRE(a.machine->save(folder / "a.snap"));
+    const auto b = load(folder / "a.snap");
+    REQUIRE(b->machine->save(folder / "b.snap"));
+    CHECK(content(folder / "a.snap") == content(folder / "b.snap"));
+}
+
+TEST_CASE("snapshot: input under way and characters in ports are part of it") {
+    const Folder folder;
+    Rig a{"echo"};
+    run_to(*a.machine, 3'000);
+    a.machine->serial_input(0, 'H'), a.machine->serial_input(0, 'A');
+    a.machine->input_at(50'000, InputEvent::key(4, true));
+    a.machine->reset();
+    REQUIRE(a.machine->save(folder / "a.snap"));
+    run_to(*a.machine, 400'000);
+    const auto b = load(folder / "a.snap");
+    run_to(*b->machine, 400'000);
+    CHECK(b->serial.text == a.serial.text);
+    CHECK(b->machine->resets() == 1);
+    CHECK(b->machine->state_hash() == a.machine->state_hash());
+}
+
+TEST_CASE("snapshot: changes of a disk that are kept apart come along, and the image must be what it was") {
+    const Folder folder;
+    const std::string image = folder / "disk.img", file = folder / "a.snap";
+    write(image, std::string(1 << 20, 'x'));
+    Rig a;
+    a.configure("disk", false);
+    a.config.disks = {{image, false, true}};
+    a.config.cdroms = {{}};
+    a.machine = std::move(*Machine::create(a.config));
+    run_to(*a.machine, 3'000'000);
+    REQUIRE(a.ram(0x600) == 0x74697277);   // "writ"
+    REQUIRE(a.machine->save(file));
+    CHECK(content(image) == std::string(1 << 20, 'x'));
+    run_to(*a.machine, 6'000'000);
+    for (const bool jit : {false, true}) {
+        const auto b = load(file, jit);
+        run_to(*b->machine, 6'000'000);
+        CHECK(b->ram(0x600) == 0x74697277);
+        CHECK(b->machine->state_hash() == a.machine->state_hash());
+    }
+    std::string why;
+    fs::rename(image, folder / "moved.img");
+    CHECK_FALSE(load(file, false, why));
+    CHECK(why.find("disk.img") != std::string::npos);
+    Rig named;
+    named.configure("busy", false);
+    named.config.disks = {{folder / "moved.img", false, false}};
+    CHECK(Machine::load(file, named.config).has_value());
+    write(folder / "moved.img", std::string((1 << 20) - 1, 'x') + "y");
+    const auto changed = Machine::load(file, named.config);
+    REQUIRE_FALSE(changed);
+    CHECK(changed.error().message.find("not what it was") != std::string::npos);
+}
+
+TEST_CASE("snapshot: a disk that is written in place must not have been written since") {
+    const Folder folder;
+    const std::string image = folder / "disk.img", file = folder / "a.snap";
+    write(image, std::string(1 << 20, 'x'));
+    {
+        Rig a;
+        a.configure("disk", false);
+        a.config.disks = {{image, false, false}};
+        a.machine = std::move(*Machine::create(a.config));
+        run_to(*a.machine, 3'000'000);
+        REQUIRE(a.machine->save(file));
+    }
+    const auto b = load(file);
+    run_to(*b->machine, 6'000'000);
+    CHECK(b->ram(0x600) == 0x74697277);
+}
+
+TEST_CASE("snapshot: what is not whole is refused in a sentence") {
+    const Folder folder;
+    const std::string good = folder / "good.snap", bad = folder / "bad.snap";
+    Rig a{"ticks"};
+    run_to(*a.machine, 20'000);
+    REQUIRE(a.machine->save(good));
+    const std::string bytes = content(good);
+    std::mt19937 random{4711};
+    const auto refused = [&](const std::string& damaged) {
+        write(bad, damaged);
+        std::string why;
+        const auto r = load(bad, false, why);
+        REQUIRE_FALSE(r);
+        CHECK(why.find("bad.snap") != std::string::npos);
+        CHECK(why.find('\n') == std::string::npos);
+        CHECK(why.size() < 300);
+    };
+    refused("");
+    refused("CALQSNAP");
+    refused(std::string(100'000, 'x'));
+    refused(bytes.substr(0, bytes.size() - 1));
+    for (int n = 0; n < 60; ++n) refused(bytes.substr(0, random() % bytes.size()));
+    for (int n = 0; n < 300; ++n) {
+        std::string damaged = bytes;
+        damaged[n < 100 ? random() % std::min<size_t>(400, bytes.size()) : random() % bytes.size()] ^= static_cast<char>(1 << random() % 8);
+        if (damaged.substr(12, 4) != bytes.substr(12, 4)) continue;   // four bytes that mean nothing yet
+        refused(damaged);
+    }
+    std::string why;
+    CHECK_FALSE(load(folder / "missing.snap", false, why));
+    CHECK_FALSE(load(folder.path, false, why));
+    CHECK_FALSE(load("/dev/zero", false, why));
+}
+
+// The checksum keeps accidents out, not malice: with it made right again, anything may be in a section. Such a file is refused or makes a
+// machine that runs; it never does harm.
+TEST_CASE("snapshot: sections with wrong content and right checksums do no harm") {
+    const Folder folder;
+    const std::string good = folder / "good.snap", bad = folder / "bad.snap";
+    Rig a{"stale"};
+    run_to(*a.machine, 20'000);
+    REQUIRE(a.machine->save(good));
+    struct Part {
+        Section head;
+        std::vector<u8> bytes;
+    };
+    std::vector<Part> parts;
+    auto in = SectionReader::open(good, "CALQSNAP", "snapshot");
+    REQUIRE(in);
+    while ((*in)->next() == SectionReader::Next::section) {
+        auto bytes = (*in)->read(64 * kMiB);
+        REQUIRE(bytes);
+        parts.push_back({(*in)->section(), *bytes});
+    }
+    std::mt19937 random{815};
+    unsigned taken = 0;
+    for (int n = 0; n < 400; ++n) {
+        std::vector<Part> changed = parts;
+        Part& p = changed[random() % changed.size()];
+        CAPTURE(p.head.name); CAPTURE(n);
+        switch (random() % 8) {
+        case 0: changed.erase(changed.begin() + static_cast<i64>(random() % changed.size())); break;
+        case 1: std::swap(changed[random() % changed.size()], changed[random() % changed.size()]); break;
+        case 2: p.head.version = static_cast<u16>(random()); break;
+        case 3: p.head.index = random(); break;
+        case 4: p.bytes.resize(random() % (p.bytes.size() + 9)); break;
+        default:
+            for (unsigned k = 1 + random() % 8; k && !p.bytes.empty(); --k) p.bytes[random() % p.bytes.size()] = static_cast<u8>(random() % 3 ? random() : 0xff);
+        }
+        const auto file = NewFile::create(bad);
+        REQUIRE(file);
+        SectionWriter out{(*file)->fd(), bad, "CALQSNAP"};
+        for (const Part& part : changed) out.add(part.head.name, part.head.version, part.head.index, part.bytes);
+        REQUIRE(out.finish());
+        REQUIRE((*file)->commit());
+        std::string why;
+        const auto r = load(bad, n % 2, why);
+        if (!r) {
+            CHECK_FALSE(why.empty());
+            continue;
+        }
+        ++taken;
+        for (int k = 0; k < 20 && r->machine->run(1000) == Machine::Stop::slice; ++k) {}
+    }
+    CHECK(taken > 20);
+}
+
+TEST_CASE("snapshot: a file takes its place only when it is whole") {
+    const Folder folder;
+    const std::string file = folder / "a.snap";
+    write(file, "old");
+    {
+        const auto half = NewFile::create(file);
+        REQUIRE(half);
+        REQUIRE(::write((*half)->fd(), "new", 3) == 3);
+    }
+    CHECK(content(file) == "old");
+    {
+        const auto whole = NewFile::create(file);
+        REQUIRE(::write((*whole)->fd(), "new", 3) == 3);
+        REQUIRE((*whole)->commit());
+    }
+    CHECK(content(file) == "new");
+    CHECK(std::distance(fs::directory_iterator{folder.path}, {}) == 1);
+    CHECK_FALSE(NewFile::create(folder / "no/such/folder"));
+    CHECK_FALSE(NewFile::create(folder.path));
+}
