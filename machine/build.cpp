@@ -34,7 +34,7 @@ struct Machine::Proxy final : IntAck, ApicEoi, EdgeLine {
 };
 
 Machine::Machine(const MachineConfig& config)
-    : config_{config}, proxy_{std::make_unique<Proxy>()}, gate_{[this] { return icount(); }, [this](const GateEvent& e) { apply(e); }},
+    : config_{config}, proxy_{std::make_unique<Proxy>()}, gate_{[this] { return icount(); }, [this] { settle(); }, [this](const GateEvent& e) { apply(e); }},
       pacer_{config.host_now ? config.host_now : steady_host_clock()} {}
 
 Machine::~Machine() {
@@ -117,8 +117,9 @@ Result<void> Machine::make_cpu() {
     return {};
 }
 
-Result<BlockImage*> Machine::open_image(const ImageConfig& config, const std::string& what) {
+Result<BlockImage*> Machine::open_image(ImageConfig config, const std::string& what) {
     if (config.path.empty()) return static_cast<BlockImage*>(nullptr);
+    config.snapshot |= config_.keep_images && !config.read_only;
     auto image = RawImage::open(config.path, config.read_only || config.snapshot);
     if (!image) return Error{image.error().message};
     if ((*image)->size() == 0) return Error{"the " + what + " '" + config.path + "' is empty"};

@@ -12,7 +12,11 @@
 
 namespace calque {
 
-enum class ClockMode { fixed, host };
+enum class ClockMode : u8 {
+    fixed,
+    host,
+    replay,   // of a recording that was made with the host's clock: all idle time is in it
+};
 
 struct ImageConfig {
     std::string path;       // empty: a drive without a medium
@@ -42,6 +46,7 @@ struct MachineConfig {
     CharSink* debugcon = nullptr;
     CharSink* firmware_log = nullptr;
     bool debug_exit = false;
+    bool keep_images = false;     // no image is written, as if all had `snapshot`
     bool reboot = true;           // false: a reset ends the run
     ClockMode clock = ClockMode::fixed;
     HostNow host_now;             // for ClockMode::host

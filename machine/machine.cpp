@@ -20,8 +20,10 @@ Machine::Stop Machine::run(u64 instructions) {
     for (unsigned idle_steps = 0; idle_steps < kIdleSteps; ++idle_steps) {
         if (icount() >= stop_at_) return stop(Stop::stop_at);
         if (icount() >= end) return Stop::slice;
+        const bool held = icount() >= hold_.icount;
+        if (held && clock_.now() >= hold_.time && turns_ >= hold_.turns) return Stop::slice;
         if (auto s = take_requests()) return *s;
-        u64 target = std::min({end, stop_at_, icount_at(clock_.next_deadline())});
+        u64 target = std::min({end, stop_at_, hold_.icount, icount_at(clock_.next_deadline())});
         if (config_.clock == ClockMode::host) {
             if (const Time by = pacer_.step(clock_.now(), clock_.next_deadline())) {
                 gate_.submit({.kind = GateEvent::Kind::time_skew, .a = by});
@@ -31,9 +33,11 @@ Machine::Stop Machine::run(u64 instructions) {
             if (clock_.now() > pacer_.present() + Pacer::kTolerance) return Stop::idle;
         }
         const u64 before = icount();
+        const bool slept = cpu_->state().halted;
         const Cpu::Stop why = cpu_->run_until(std::max(target, before));
         clock_.advance_to(icount() + skew_);
-        if (icount() != before) idle_steps = 0, hopeless_ = 0;
+        if (icount() != before) idle_steps = 0, hopeless_ = 0, turns_ = 0;
+        else if (why != Cpu::Stop::debug && !(slept && why == Cpu::Stop::halted)) ++turns_;
         if (auto s = take_requests()) return *s;
         if (auto s = after_run(why)) return *s;
     }
@@ -54,6 +58,7 @@ std::optional<Machine::Stop> Machine::after_run(Cpu::Stop why) {
 
 // The processor waits. Time moves on to what is due next; with the wall clock, somebody has to wait for that first.
 std::optional<Machine::Stop> Machine::idle() {
+    if (config_.clock == ClockMode::replay) return Stop::idle;
     const Time next = clock_.next_deadline();
     const bool deaf = !(cpu_->state().eflags_system & eflags::IF);
     if (deaf && (next == kNever || ++hopeless_ > kHopelessDeadlines)) return stop(Stop::halted);
@@ -68,13 +73,14 @@ std::optional<Machine::Stop> Machine::idle() {
 }
 
 Time Machine::sleep_time() const {
-    if (config_.clock == ClockMode::fixed) return kNever;
+    if (config_.clock != ClockMode::host) return kNever;
     if (!cpu_->state().halted) return pacer_.wait_for(clock_.now());
     const Time next = clock_.next_deadline();
     return next == kNever ? kNever : pacer_.wait_for(next);
 }
 
 void Machine::move_time(Time by) {
+    if (by) turns_ = 0;
     skew_ += by;
     clock_.advance_to(clock_.now() + by);
 }
@@ -102,6 +108,33 @@ void Machine::hard_reset() {
 
 void Machine::set_smm(bool active) { memory_->set_smm(active); }
 
+// Where an event takes effect must not depend on how often the run loop looked in between: timers that are due, and a reset that has been
+// asked for, come before it.
+void Machine::settle() {
+    clock_.advance_to(clock_.now());
+    if (requests_.any() && !requests_.power_off && !requests_.debug_exit && (config_.reboot || !requests_.hard_reset)) take_requests();
+}
+
+void Machine::begin_replay(bool host_clock, bool reboot) {
+    gate_.close();
+    config_.clock = host_clock ? ClockMode::replay : ClockMode::fixed;
+    config_.reboot = reboot;
+}
+
+bool Machine::accepts(const GateEvent& e) {
+    using Kind = GateEvent::Kind;
+    if (e.kind == Kind::serial || e.kind == Kind::serial_break) return board_->serial(static_cast<unsigned>(e.a));
+    if (e.kind != Kind::insert_medium) return true;
+    if (!e.y) return board_->cdrom(static_cast<unsigned>(e.a));
+    return board_->floppy() && e.a < 2 && board_->floppy()->drive(static_cast<unsigned>(e.a)).type() != FloppyType::none;
+}
+
+Result<i32> Machine::open_medium(const ImageConfig& image) {
+    auto opened = open_image(image, "medium");
+    if (!opened) return opened.error();
+    return static_cast<i32>(images_.size()) - 1;
+}
+
 void Machine::apply(const GateEvent& e) {
     using Kind = GateEvent::Kind;
     switch (e.kind) {
@@ -118,7 +151,10 @@ void Machine::apply(const GateEvent& e) {
         break;
     case Kind::time_skew: move_time(e.a); break;
     case Kind::power_button: button_heard_ = board_->pm().press_power_button(); break;
-    case Kind::reset: requests_.hard_reset = true; break;
+    case Kind::reset:
+        if (stopped_ == Stop::halted || stopped_ == Stop::triple_fault) stopped_.reset(), hopeless_ = 0;
+        requests_.hard_reset = true;
+        break;
     case Kind::insert_medium: exchange_medium(e); break;
     }
 }
@@ -142,25 +178,31 @@ void Machine::exchange_medium(const GateEvent& e) {
         if (old && i.image.get() == old) i.image.reset();  // closes and unlocks the file
 }
 
+static Error only_replayed() { return {"the machine replays a recording; nobody else can change its media"}; }
+
 Result<void> Machine::change_cdrom(unsigned n, const std::string& path, bool force) {
+    if (gate_.closed()) return only_replayed();
     const AtapiCdrom* drive = board_->cdrom(n);
     if (!drive) return Error{"there is no CD-ROM drive " + std::to_string(n)};
     if (drive->locked() && !force) {
         gate_.submit({.kind = GateEvent::Kind::insert_medium, .a = n, .x = -1});  // the guest sees an eject request
         return Error{"the guest has locked CD-ROM drive " + std::to_string(n) + "; it has been asked to release the medium"};
     }
-    auto image = open_image({path, true, false}, "CD-ROM");
+    const ImageConfig medium{path, true, false};
+    auto image = open_image(medium, "CD-ROM");
     if (!image) return image.error();
-    gate_.submit({.kind = GateEvent::Kind::insert_medium, .a = n, .x = *image ? static_cast<i32>(images_.size()) - 1 : -1, .z = force});
+    gate_.submit({.kind = GateEvent::Kind::insert_medium, .a = n, .x = *image ? static_cast<i32>(images_.size()) - 1 : -1, .z = force, .medium = medium});
     return {};
 }
 
 Result<void> Machine::change_floppy(unsigned n, const std::string& path, bool read_only) {
+    if (gate_.closed()) return only_replayed();
     if (!board_->floppy() || n > 1 || board_->floppy()->drive(n).type() == FloppyType::none)
         return Error{"there is no floppy drive " + std::to_string(n)};
-    auto image = open_image({path, read_only, false}, "floppy disk");
+    const ImageConfig medium{path, read_only, false};
+    auto image = open_image(medium, "floppy disk");
     if (!image) return image.error();
-    gate_.submit({.kind = GateEvent::Kind::insert_medium, .a = n, .x = *image ? static_cast<i32>(images_.size()) - 1 : -1, .y = 1});
+    gate_.submit({.kind = GateEvent::Kind::insert_medium, .a = n, .x = *image ? static_cast<i32>(images_.size()) - 1 : -1, .y = 1, .medium = medium});
     return {};
 }
 
@@ -192,9 +234,6 @@ unsigned Machine::serial_room(unsigned n) {
 }
 void Machine::serial_input(unsigned n, u8 c) { gate_.submit({.kind = GateEvent::Kind::serial, .a = n, .x = c}); }
 void Machine::serial_break(unsigned n) { gate_.submit({.kind = GateEvent::Kind::serial_break, .a = n}); }
-void Machine::reset() {
-    if (stopped_ == Stop::halted || stopped_ == Stop::triple_fault) stopped_.reset(), hopeless_ = 0;
-    gate_.submit({.kind = GateEvent::Kind::reset});
-}
+void Machine::reset() { gate_.submit({.kind = GateEvent::Kind::reset}); }
 void Machine::resume_clock() { pacer_.start(clock_.now()); }
 }  // namespace calque

@@ -43,6 +43,7 @@ public:
         if (stopped_ == Stop::stop_at) stopped_.reset();
     }
     u64 icount() const { return cpu_->icount(); }
+    Moment moment() const { return {icount(), clock_.now(), turns_}; }
     Time time() const { return clock_.now(); }
     /// After Stop::idle: wall time until the machine has something to do; kNever if only input can wake it.
     Time sleep_time() const;
@@ -75,6 +76,8 @@ public:
     std::vector<std::string> text_screen() const { return board_->vga().text_screen(); }
     /// A hash of processor, RAM and devices; equal states give equal hashes on every host and executor.
     u64 state_hash();
+    /// The same without RAM and the display: fast enough for every second.
+    u64 quick_hash();
     Cpu& cpu() { return *cpu_; }
     PcI440fx& board() { return *board_; }
     PhysMap& memory() { return *memory_; }
@@ -84,6 +87,16 @@ public:
     void drain() { clock_.advance(kSecond / 1000); }
     /// Everything buffered for image files reaches them.
     Result<void> flush();
+
+    // ---- replay (docs/record-replay.md)
+    /// The gate is for the recording only from now on, which has all idle time in it if it was made with the host's clock.
+    void begin_replay(bool host_clock, bool reboot);
+    /// run() returns Stop::slice there, if it comes by.
+    void hold_at(const Moment& m) { hold_ = m; }
+    /// What the event is for exists.
+    bool accepts(const GateEvent&);
+    /// Opens an image for an insert_medium event; its number.
+    Result<i32> open_medium(const ImageConfig&);
 
     // ---- snapshots (docs/snapshots.md)
     /// The complete machine into a file, which has its name only when it is whole. Not while run() is on the stack.
@@ -99,11 +112,12 @@ private:
     explicit Machine(const MachineConfig&);
     Result<void> build();
     Result<void> open_images(BoardConfig&);
-    Result<BlockImage*> open_image(const ImageConfig&, const std::string& what);
+    Result<BlockImage*> open_image(ImageConfig, const std::string& what);
     Result<void> fill_firmware(const BoardConfig&);
     Result<void> find_roms(BoardConfig&);
     Result<SavedConfig> describe();
     Result<void> make_cpu();
+    void settle();
     void apply(const GateEvent&);
     void exchange_medium(const GateEvent&);
     void on_earlier_deadline(Time);
@@ -148,6 +162,8 @@ private:
     InputQueue input_queue_{clock_, input_devices_};
     InputGate gate_;
     Pacer pacer_;
+    u64 turns_ = 0;        // see Moment
+    Moment hold_{kNeverCount, kNever, 0};
     u64 skew_ = 0;         // machine time minus instruction count
     u64 stop_at_ = kNeverCount;
     std::optional<Stop> stopped_;

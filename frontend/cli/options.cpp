@@ -14,7 +14,7 @@ using Strings = std::vector<std::string>;
 // Values as text; what they mean is found out below, where a sentence can say what is wrong.
 struct Raw {
     std::string memory = "512M", cpu, bios, vgabios, boot, kernel, initrd, append, display = "auto", engine = "jit", clock, stop_at,
-                rtc, jit_disable, screenshot, debugcon, firmware_log, control, name, config, gdb, save, save_at, load, warm = "12";
+                rtc, jit_disable, screenshot, debugcon, firmware_log, control, name, config, gdb, save, save_at, load, record, replay, until, warm = "12";
     Strings disk, cdrom, floppy, serial, parallel, device, log;
 };
 
@@ -65,6 +65,8 @@ void describe(Descriptions& d, Raw& r) {
         ("save", text(r.save, "FILE"), "write a snapshot of the machine at the end, or at --save-at")
         ("save-at", text(r.save_at, "N"), "with --save: write it after exactly N instructions and go on")
         ("load", text(r.load, "FILE"), "go on from a snapshot; the machine is the one in it")
+        ("record", text(r.record, "FILE"), "write down all that reaches the machine, for calque replay FILE; images are not written")
+        ("until", text(r.until, "N"), "with calque replay: stop after exactly N instructions")
         ("no-reboot", "a reset or triple fault ends the run")
         ("state-hash", "at the end, print the instruction count and a hash of processor, RAM and devices")
         ("stats", "at the end, print counters and speed");
@@ -145,7 +147,13 @@ Result<void> take_running(const Raw& r, Options& o) {
         if (!n) return n.error();
         o.stop_at = *n;
     }
-    o.save = r.save, o.load = r.load;
+    o.save = r.save, o.load = r.load, o.record = r.record, o.replay = r.replay;
+    if (!r.until.empty()) {
+        auto n = number<u64>(r.until, "--until");
+        if (!n) return n.error();
+        if (o.replay.empty()) return Error{"--until is for calque replay FILE; elsewhere it is --stop-at"};
+        o.stop_at = *n;
+    }
     if (!r.save_at.empty()) {
         auto n = number<u64>(r.save_at, "--save-at");
         if (!n) return n.error();
@@ -191,10 +199,14 @@ Result<void> check_logs(const Strings& logs) {
     return {};
 }
 
-// What a snapshot has in it.
-Result<void> check_load(const po::variables_map& given) {
+// What a snapshot or a recording has in it.
+Result<void> check_load(const po::variables_map& given, const Options& o) {
+    const std::string whence = o.replay.empty() ? "--load takes the machine from the snapshot" : "a replay takes the machine from the recording";
     for (const char* name : {"memory", "cpu", "bios", "vgabios", "device", "rtc", "boot", "boot-menu", "kernel", "initrd", "append"})
-        if (given.count(name)) return Error{std::string{"--load takes the machine from the snapshot; --"} + name + " cannot change it"};
+        if (given.count(name)) return Error{whence + "; --" + name + " cannot change it"};
+    if (o.replay.empty()) return {};
+    for (const char* name : {"load", "record", "clock", "no-reboot"})
+        if (given.count(name)) return Error{whence + "; --" + name + " cannot go with it"};
     return {};
 }
 
@@ -229,8 +241,12 @@ Result<Options> parse_options(const std::vector<std::string>& arguments) {
     Descriptions descriptions;
     describe(descriptions, raw);
     po::variables_map given;
-    if (!arguments.empty() && !arguments[0].starts_with("-")) return Error{"'" + arguments[0] + "' belongs to no option; see --help"};
-    if (auto r = read(arguments, descriptions, given); !r) return r.error();
+    const bool replay = !arguments.empty() && arguments[0] == "replay";
+    if (replay && (arguments.size() < 2 || arguments[1].starts_with("-"))) return Error{"calque replay needs the name of a recording"};
+    const Strings options{arguments.begin() + (replay ? 2 : 0), arguments.end()};
+    if (replay) raw.replay = arguments[1];
+    if (!options.empty() && !options[0].starts_with("-")) return Error{"'" + options[0] + "' belongs to no option; see --help"};
+    if (auto r = read(options, descriptions, given); !r) return r.error();
     Options o;
     o.help = given.count("help"), o.version = given.count("version");
     if (o.help || o.version) return o;
@@ -238,8 +254,8 @@ Result<Options> parse_options(const std::vector<std::string>& arguments) {
     if (auto r = take_engine(raw, o); !r) return r.error();
     if (auto r = take_running(raw, o); !r) return r.error();
     if (auto r = take_ports(raw, o); !r) return r.error();
-    if (!o.load.empty())
-        if (auto r = check_load(given); !r) return r.error();
+    if (!o.load.empty() || !o.replay.empty())
+        if (auto r = check_load(given, o); !r) return r.error();
     if (auto r = check_logs(raw.log); !r) return r.error();
     o.state_hash = given.count("state-hash"), o.stats = given.count("stats");
     o.name = raw.name, o.screenshot = raw.screenshot, o.debugcon = raw.debugcon, o.firmware_log = raw.firmware_log;
@@ -257,6 +273,7 @@ std::string help_text() {
     out << "Calque runs an unmodified PC operating system by translation.\n\n"
            "  calque --kernel linux --initrd initrd.gz --append console=ttyS0 --serial stdio --display none\n"
            "  calque --disk disk.img --memory 2G\n"
+           "  calque replay FILE       runs a recording (--record) again, to the bit; takes --gdb, --until, --engine and the like\n"
            "  calque exec FILE...      runs single instructions and compares; see calque exec --help\n";
     for (const auto* group : {&d.general, &d.machine, &d.drives, &d.ports, &d.display, &d.running, &d.engine, &d.diagnosis})
         out << "\n" << *group;

@@ -27,7 +27,7 @@ struct Options {
     std::optional<u64> save_at;   // when to write `save`; else at the end
     bool state_hash = false, stats = false;
     bool gdb_wait = false;        // nothing runs before a debugger says so
-    std::string name, screenshot, debugcon, firmware_log, control, gdb, save, load;
+    std::string name, screenshot, debugcon, firmware_log, control, gdb, save, load, record, replay;
     std::vector<std::string> log;
 };
 

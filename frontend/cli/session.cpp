@@ -23,6 +23,7 @@ void on_signal(int number) { signal_seen = number; }
 constexpr double kSliceSeconds = 0.004;       // how long the user's keys wait at most
 constexpr u64 kLeastSlice = 20'000, kMostSlice = 200'000'000;
 constexpr Time kLongestWait = 100'000'000;    // signals are looked at this often
+constexpr std::chrono::seconds kRecordEvery{1};
 constexpr Time kWindowWait = 8'000'000;
 
 double seconds(std::chrono::steady_clock::duration d) { return std::chrono::duration<double>(d).count(); }
@@ -70,19 +71,31 @@ Result<void> Session::open() {
     machine_->set_stop_at(next_stop());
     if (auto r = open_window(); !r) return r;
     if (auto r = open_sockets(); !r) return r;
-    return open_ports();
+    if (auto r = open_ports(); !r) return r;
+    if (options_.record.empty()) return {};
+    auto recorder = Recorder::start(*machine_, options_.record);
+    if (!recorder) return recorder.error();
+    recorder_ = std::move(*recorder);
+    return {};
 }
 
 // A snapshot knows how many ports the machine has; those that nobody mentioned lead nowhere.
 Result<void> Session::make_machine() {
-    auto machine = options_.load.empty() ? Machine::create(options_.machine) : Machine::load(options_.load, options_.machine);
-    if (!machine) return machine.error();
-    machine_ = std::move(*machine);
+    options_.machine.keep_images = !options_.record.empty();
+    if (options_.replay.empty()) {
+        auto machine = options_.load.empty() ? Machine::create(options_.machine) : Machine::load(options_.load, options_.machine);
+        if (!machine) return machine.error();
+        machine_ = std::move(*machine);
+    } else {
+        auto player = Player::open(options_.replay, options_.machine);
+        if (!player) return player.error();
+        player_ = std::move(*player), machine_ = player_->take_machine();
+    }
     resets_seen_ = machine_->resets(), triple_faults_seen_ = machine_->triple_faults(), status_icount_ = machine_->icount();
-    if (options_.load.empty()) return {};
+    if (!from_file()) return {};
     const size_t serial = machine_->config().serial.size(), parallel = machine_->config().parallel.size();
     if (options_.serial.size() > std::max<size_t>(serial, 1) || options_.parallel.size() > parallel)
-        return Error{"the machine in the snapshot has " + std::to_string(serial) + " serial and " + std::to_string(parallel) + " parallel ports"};
+        return Error{"the machine in the file has " + std::to_string(serial) + " serial and " + std::to_string(parallel) + " parallel ports"};
     options_.serial.resize(serial), options_.parallel.resize(parallel);
     return {};
 }
@@ -114,7 +127,7 @@ Result<void> Session::open_sockets() {
 
 void Session::wire_ports() {
     MachineConfig& m = options_.machine;
-    const bool all = !options_.load.empty();   // the snapshot takes of them what it has
+    const bool all = from_file();   // which takes of them what it has
     for (size_t n = 0; n < (all ? serial_.size() : options_.serial.size()); ++n) m.serial.push_back(&serial_[n]);
     for (size_t n = 0; n < (all ? parallel_.size() : options_.parallel.size()); ++n) m.parallel.push_back(&parallel_[n]);
     if (all || !options_.debugcon.empty()) m.debugcon = &debugcon_;
@@ -162,6 +175,7 @@ int Session::run() {
     while (!status_) {
         run_slice();
         poll_outside();
+        keep_recording();
         if (!status_ && idle_) wait();
     }
     return end_of_run();
@@ -172,7 +186,7 @@ void Session::run_slice() {
     if (standing()) return;
     const auto before = WallClock::now();
     const u64 icount = machine_->icount();
-    const Machine::Stop why = machine_->run(slice_);
+    const Machine::Stop why = player_ ? player_->run(slice_) : machine_->run(slice_);
     const double took = seconds(WallClock::now() - before);
     running_seconds_ += took;
     if (machine_->icount() - icount >= slice_ / 2) {
@@ -181,6 +195,7 @@ void Session::run_slice() {
     }
     idle_ = why == Machine::Stop::idle;
     handle(why);
+    if (player_) after_replay();
     report_restarts();
 }
 
@@ -212,6 +227,22 @@ void Session::handle(Machine::Stop why) {
         firmware_.clear();
         hold("the firmware has found nothing to boot from; give it --disk, --cdrom, --floppy or --kernel", 1);
     }
+}
+
+void Session::after_replay() {
+    char text[120] = "";
+    if (player_->failure()) return finish(1, *player_->failure());
+    if (!player_->ended()) return;
+    if (player_->cut())
+        std::snprintf(text, sizeof text, "the recording breaks off; its last complete second ends at instruction %" PRIu64, machine_->icount());
+    finish(0, text);
+}
+
+void Session::keep_recording() {
+    const auto now = WallClock::now();
+    if (!recorder_ || status_ || now - recorded_ < kRecordEvery) return;
+    recorded_ = now;
+    if (auto r = recorder_->check(); !r) finish(1, r.error().message);
 }
 
 void Session::at_stop() {
@@ -258,7 +289,8 @@ void Session::report_restarts() {
 
 void Session::poll_outside() {
     const bool stood = standing();
-    pump_serial();
+    if (!player_) pump_serial();
+    else flush_ports();
     if (window_) {
         window_->poll();
         update_status();
@@ -345,6 +377,7 @@ void Session::say(const std::string& sentence) {
 
 int Session::end_of_run() {
     const u64 hash = options_.state_hash ? machine_->state_hash() : 0;
+    const Result<void> recording = recorder_ ? recorder_->finish() : Result<void>{};
     const bool save_now = !options_.save.empty() && !options_.save_at;
     const Result<void> saving = save_now ? save() : Result<void>{};   // before drain() moves time
     machine_->drain();
@@ -354,6 +387,7 @@ int Session::end_of_run() {
     int status = *status_;
     const auto failed = [&](const Error& e) { say(e.message), status = 1; };
     if (!saving) failed(saving.error());
+    if (!recording && !status) failed(recording.error());
     if (options_.save_at && !saved_) failed({"the run has ended before the instruction at which --save-at wanted a snapshot; there is none"});
     if (auto r = machine_->flush(); !r) failed(r.error());
     if (!options_.screenshot.empty()) {

@@ -12,6 +12,8 @@
 #include "frontend/gdb/server.h"
 #include "frontend/sdl/sdl_window.h"
 #include "machine/machine.h"
+#include "machine/replay/player.h"
+#include "machine/replay/recorder.h"
 
 namespace calque {
 
@@ -39,6 +41,9 @@ private:
     void run_slice();
     void handle(Machine::Stop);
     void at_stop();
+    void after_replay();
+    void keep_recording();
+    bool from_file() const { return !options_.load.empty() || !options_.replay.empty(); }
     void finish(int status, const std::string& sentence = {});
     void hold(const std::string& sentence, int status);
     void wait();
@@ -82,6 +87,8 @@ private:
     SerialSocket debugcon_, firmware_log_;
     FirmwareWatch firmware_{&firmware_log_};
     std::unique_ptr<Machine> machine_;
+    std::unique_ptr<Recorder> recorder_;
+    std::unique_ptr<Player> player_;
     std::unique_ptr<SdlWindow> window_;
     std::unique_ptr<ControlServer> control_;
     std::unique_ptr<GdbMachine> gdb_machine_;
@@ -93,7 +100,7 @@ private:
     u64 slice_ = 1'000'000;              // instructions; follows the host's speed
     bool saved_ = false;
     u64 resets_seen_ = 0, triple_faults_seen_ = 0;
-    WallClock::time_point started_ = WallClock::now(), status_time_{};
+    WallClock::time_point started_ = WallClock::now(), status_time_{}, recorded_{};
     u64 status_icount_ = 0;
     double running_seconds_ = 0;
 };

@@ -133,6 +133,19 @@ SectionReader::Next SectionReader::next() {
     return section_.raw == 0 && fetch() ? Next::end : Next::cut;
 }
 
+bool SectionReader::whole() const {
+    struct stat st {};
+    const off_t here = ::lseek(fd_, 0, SEEK_CUR);
+    return ::fstat(fd_, &st) == 0 && here >= 0 && static_cast<u64>(st.st_size - here) >= section_.stored;
+}
+
+i64 SectionReader::position() const { return ::lseek(fd_, 0, SEEK_CUR); }
+
+void SectionReader::seek(i64 position) {
+    ::lseek(fd_, position, SEEK_SET);
+    fetched_ = true;
+}
+
 Result<void> SectionReader::fetch() {
     fetched_ = true;
     // As long as the file goes on, not as long as its header says.

@@ -65,6 +65,11 @@ public:
     Next next();
     const Section& section() const { return section_; }
     bool is(std::string_view name) const { return section_.name == name; }
+    /// Does the file have all of it?
+    bool whole() const;
+    /// A place to come back to, between two sections.
+    i64 position() const;
+    void seek(i64 position);
     /// The section's bytes; at most `limit`.
     Result<std::vector<u8>> read(u64 limit);
     /// The same, into memory of exactly that size.

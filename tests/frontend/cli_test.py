@@ -142,6 +142,48 @@ for delay in range(12):  # whenever the process dies, the name stands for a whol
     r = run("--load", snap, *end)
     check("an interrupted save leaves a whole file", r.stdout == straight, delay, r.stdout, r.stderr)
 
+# ---- record and replay
+rec = path("a.rec")
+echo = [calque, "--display", "none", "--bios", f"{guests}/echo.bin", "--vgabios", vga, "--memory", "16M"]
+
+
+def replay(*arguments):
+    return subprocess.run([calque, "replay", *arguments, "--display", "none"], stdin=subprocess.DEVNULL, capture_output=True, timeout=60)
+
+
+for clock in ("fixed", "host"):
+    r = subprocess.run([*echo, "--serial", "stdio", "--clock", clock, "--stop-at", "3000000", "--state-hash", "--record", rec], input=b"HAL",
+                       capture_output=True, timeout=60)
+    check("--record is success", r.returncode == 0 and r.stdout.startswith(b"IBM"), r.returncode, r.stdout, r.stderr)
+    for engine in ("jit", "interp"):
+        again = replay(rec, "--state-hash", "--engine", engine)
+        check("a replay says and ends the same", again.returncode == 0 and again.stdout == r.stdout and not again.stderr, clock, engine, again.stdout,
+              again.stderr, r.stdout)
+    again = replay(rec, "--until", "1234567", "--state-hash", "--serial", "none")
+    check("--until ends a replay", again.returncode == 0 and again.stdout.startswith(b"instructions 1234567 "), again.stdout, again.stderr)
+os.remove(rec)
+victim = subprocess.Popen([*echo, "--serial", "none", "--clock", "host", "--record", rec])
+deadline = time.monotonic() + 30
+while (not os.path.exists(rec) or os.path.getsize(rec) < 2000) and time.monotonic() < deadline:
+    time.sleep(0.05)
+size = os.path.getsize(rec)
+while os.path.getsize(rec) == size and time.monotonic() < deadline:  # a second is complete
+    time.sleep(0.05)
+victim.kill()
+victim.wait()
+r = replay(rec, "--serial", "none")
+check("a recording that breaks off replays to its last complete second", r.returncode == 0 and b"breaks off" in r.stderr, r.returncode, r.stderr)
+recorded = open(rec, "rb").read()
+refuses_replay = lambda *arguments, names: check("replay refuses", (r := replay(*arguments)).returncode == 1 and names in r.stderr and not r.stdout and
+                                                 r.stderr.count(b"\n") == 1, arguments, r.stderr)
+refuses_replay(missing, names=missing.encode())
+refuses_replay(snap, names=b"no recording")
+refuses_replay(rec, "--memory", "1G", names=b"--memory")
+refuses_replay(rec, "--clock", "host", names=b"--clock")
+refuses_replay(path("bad.rec", recorded[:300] + bytes([recorded[300] ^ 1]) + recorded[301:]), names=b"damaged")
+refuses("--until", "5", names="--until")
+refuses("--record", folder.name + "/no/such/folder.rec", "--bios", f"{guests}/busy.bin", "--vgabios", vga, names="folder.rec")
+
 # ---- serial ports
 both = subprocess.run([calque, "--display", "none", "--bios", f"{guests}/last.bin", "--vgabios", vga, "--memory", "16M", "--serial", "stdio",
                        "--no-reboot"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, timeout=60).stdout

@@ -1,0 +1,126 @@
+#include "machine/replay/player.h"
+
+#include <algorithm>
+
+#include "machine/replay/recorder.h"
+#include "support/state_io.h"
+
+namespace calque {
+namespace {
+constexpr u64 kEventsLimit = 64 * kMiB;   // of one section: a second of input
+constexpr unsigned kPatience = 3;         // runs that get nowhere
+}  // namespace
+
+Result<std::unique_ptr<Player>> Player::open(const std::string& path, MachineConfig host) {
+    auto in = SectionReader::open(path, kRecordingMagic, "recording");
+    if (!in) return in.error();
+    std::unique_ptr<Player> p{new Player{std::move(*in)}};
+    host.keep_images = true;
+    auto machine = Machine::load_from(*p->in_, std::move(host));
+    if (!machine) return machine.error();
+    p->owned_ = std::move(*machine), p->machine_ = p->owned_.get();
+    if (auto r = p->begin(); !r) return r.error();
+    if (auto r = p->look_through(); !r) return r.error();
+    p->fetch();
+    return p;
+}
+
+Result<void> Player::begin() {
+    if (in_->next() != SectionReader::Next::section || !in_->is("begin") || in_->section().version != 1) return in_->damaged("'begin' is missing in it");
+    auto bytes = in_->read(kKiB);
+    if (!bytes) return bytes.error();
+    StateIO s = StateIO::loader(*bytes);
+    ClockMode clock{};
+    bool reboot = true;
+    Moment start;
+    s(clock, reboot, start.icount, start.time, start.turns);
+    machine_->begin_replay(clock == ClockMode::host, reboot);
+    if (!s.complete() || clock > ClockMode::host || start != machine_->moment()) return in_->damaged("'begin' does not fit the machine in it");
+    events_.emplace(start);
+    return {};
+}
+
+// Every section is checked before the first instruction runs. The last may be half there.
+Result<void> Player::look_through() {
+    const i64 place = in_->position();
+    EventReader all = *events_;
+    for (;; ++sections_left_) {
+        const auto next = in_->next();
+        if (next == SectionReader::Next::end) break;
+        cut_ = next == SectionReader::Next::cut;
+        if (!cut_ && (!in_->is("events") || in_->section().version != 1 || in_->section().index != sections_left_)) return in_->damaged("its events are in disorder");
+        if (!cut_ && !in_->whole()) cut_ = true;
+        if (cut_) break;
+        auto bytes = in_->read(kEventsLimit);
+        if (!bytes) return bytes.error();
+        all.feed(std::move(*bytes));
+        bool check = false;
+        while (const auto e = all.next()) check = e->is_check;
+        if (!all.ok() || !check) return in_->damaged("its events are in disorder");
+    }
+    if (!sections_left_) return in_->damaged("it ends in the middle");
+    in_->seek(place);
+    return {};
+}
+
+void Player::fetch() {
+    next_ = events_->next();
+    if (next_) return;
+    if (!sections_left_) return void(ended_ = true);
+    --sections_left_;
+    std::vector<u8> bytes;
+    if (in_->next() == SectionReader::Next::section)
+        if (auto read = in_->read(kEventsLimit)) bytes = std::move(*read);
+    events_->feed(std::move(bytes));
+    next_ = events_->next();
+    if (!next_) fail("the " + in_->name() + " has changed while it was replayed");
+}
+
+Result<i32> Player::medium() {
+    const ImageConfig& image = next_->event.medium;
+    if (image.path.empty()) return -1;
+    auto now = identify_image(image.path);
+    if (!now) return now.error();
+    if (!next_->medium.matches(*now)) return Error{"the image '" + image.path + "' is not what it was when the " + in_->name() + " was made"};
+    return machine_->open_medium(image);
+}
+
+void Player::play() {
+    if (next_->is_check) {
+        const u64 icount = machine_->icount();
+        if (machine_->quick_hash() != next_->hash)
+            return fail("the machine has left the " + in_->name() + " between instruction " + std::to_string(good_until_) + " and " + std::to_string(icount));
+        good_until_ = icount, ++checks_;
+    } else {
+        GateEvent e = next_->event;
+        if (e.kind == GateEvent::Kind::insert_medium) {
+            auto index = medium();
+            if (!index) return fail(index.error().message);
+            e.x = *index;
+        }
+        if (!machine_->accepts(e)) return fail("the " + in_->name() + " has an event for a device that its machine does not have");
+        machine_->gate().replay(e);
+    }
+    fetch();
+}
+
+Machine::Stop Player::run(u64 instructions) {
+    using Stop = Machine::Stop;
+    const u64 end = machine_->icount() + std::min(instructions, ~u64{0} - machine_->icount());
+    for (unsigned stuck = 0;;) {
+        while (due() && !failure_) play(), stuck = 0;
+        if (failure_ || ended_ || machine_->icount() >= end) return Stop::slice;
+        const Moment before = machine_->moment();
+        if (before.icount > next_->at.icount || before.time > next_->at.time || stuck >= kPatience) {
+            fail("the machine has left the " + in_->name() + " after instruction " + std::to_string(good_until_));
+            return Stop::slice;
+        }
+        machine_->hold_at(next_->at);
+        const Stop s = machine_->run(end - before.icount);
+        stuck = machine_->moment() == before ? stuck + 1 : 0;
+        if (s == Stop::slice || s == Stop::idle) continue;
+        while (due() && next_->is_check && !failure_) play();
+        if (!due() || s == Stop::stop_at || s == Stop::debug) return s;
+    }
+}
+}  // namespace calque

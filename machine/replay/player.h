@@ -1,0 +1,47 @@
+// Runs a recorded machine again: every event at its moment, and a comparison at every check.
+#pragma once
+#include <memory>
+#include <string>
+
+#include "machine/machine.h"
+#include "machine/replay/events.h"
+#include "machine/snapshot/sections.h"
+
+namespace calque {
+
+class Player {
+public:
+    /// Looks the whole file through first. `host` as for Machine::load(); its clock does not count.
+    static Result<std::unique_ptr<Player>> open(const std::string& path, MachineConfig host);
+    /// The caller keeps it, and longer than the player.
+    std::unique_ptr<Machine> take_machine() { return std::move(owned_); }
+
+    /// As Machine::run(), but never idle. At the end of the recording, or after a failure, nothing moves any more.
+    Machine::Stop run(u64 instructions);
+    bool ended() const { return ended_; }
+    /// The recording has no end of its own: whoever made it was interrupted.
+    bool cut() const { return cut_; }
+    /// The machine has left the recorded way, or a medium is not to be had.
+    const std::optional<std::string>& failure() const { return failure_; }
+    u64 checks() const { return checks_; }
+
+private:
+    explicit Player(std::unique_ptr<SectionReader> in) : in_{std::move(in)} {}
+    Result<void> begin();
+    Result<void> look_through();
+    void fetch();
+    void play();
+    bool due() const { return next_ && next_->at == machine_->moment(); }
+    void fail(const std::string& why) { failure_ = why; }
+    Result<i32> medium();
+
+    std::unique_ptr<SectionReader> in_;
+    std::unique_ptr<Machine> owned_;
+    Machine* machine_ = nullptr;
+    std::optional<EventReader> events_;
+    std::optional<RecordedEvent> next_;
+    u64 sections_left_ = 0, checks_ = 0, good_until_ = 0;
+    bool ended_ = false, cut_ = false;
+    std::optional<std::string> failure_;
+};
+}  // namespace calque

@@ -1,0 +1,33 @@
+// Writes down all that reaches a machine through its gate, so that the run can be had again (docs/record-replay.md).
+#pragma once
+#include <memory>
+#include <string>
+
+#include "machine/machine.h"
+#include "machine/replay/events.h"
+#include "machine/snapshot/sections.h"
+
+namespace calque {
+
+constexpr std::string_view kRecordingMagic = "CALQRECD";
+
+class Recorder {
+public:
+    /// From now on. The machine's images must be kept (MachineConfig::keep_images).
+    static Result<std::unique_ptr<Recorder>> start(Machine&, const std::string& path);
+    ~Recorder();
+    Recorder(const Recorder&) = delete;
+    /// A hash to compare with, and everything so far is in the file. Not while the machine runs.
+    Result<void> check();
+    Result<void> finish();
+
+private:
+    Recorder(Machine&, int fd, const std::string& path);
+    Machine& machine_;
+    int fd_;
+    SectionWriter out_;
+    EventWriter events_;
+    Moment checked_;
+    u64 sections_ = 0;
+};
+}  // namespace calque

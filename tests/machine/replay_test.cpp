@@ -1,0 +1,247 @@
+// Recordings: a run happens again on any executor, however both were cut into slices.
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
+#include <random>
+
+#include "machine/replay/player.h"
+#include "machine/replay/recorder.h"
+#include "machine/snapshot/new_file.h"
+#include "tests/machine/rig.h"
+
+namespace {
+namespace fs = std::filesystem;
+
+struct Folder {
+    fs::path path;
+    Folder() {
+        char name[] = "/tmp/calque-replay-XXXXXX";
+        if (!::mkdtemp(name)) std::abort();
+        path = name;
+    }
+    ~Folder() { fs::remove_all(path); }
+    std::string operator/(const char* name) const { return path / name; }
+};
+std::string content(const std::string& path) {
+    std::ifstream in{path, std::ios::binary};
+    return {std::istreambuf_iterator<char>{in}, {}};
+}
+void write(const std::string& path, std::string_view bytes) {
+    std::ofstream out{path, std::ios::binary};
+    out.write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
+}
+
+struct End {
+    u64 icount = 0, hash = 0, resets = 0;
+    Time time = 0;
+    std::string serial;
+    bool operator==(const End&) const = default;
+};
+End end_of(Rig& r) { return {r.machine->icount(), r.machine->state_hash(), r.machine->resets(), r.machine->time(), r.serial.text}; }
+
+/// Runs a guest under a wall clock that jumps about, with input at any time, and records it.
+End record(const char* guest, ClockMode clock, const std::string& file, unsigned seed, u64 steps = 300, const std::string& disk = {}) {
+    std::mt19937 random{seed};
+    Rig r;
+    r.configure(guest, seed % 2, true, clock);
+    r.config.keep_images = true;
+    if (!disk.empty()) r.config.disks = {{disk, false, false}};
+    auto machine = Machine::create(r.config);
+    REQUIRE(machine);
+    r.machine = std::move(*machine);
+    Machine& m = *r.machine;
+    for (u64 n = random() % 3; n; --n) m.run(1 + random() % 5000);   // a recording may begin later
+    auto recorder = Recorder::start(m, file);
+    REQUIRE(recorder);
+    for (u64 n = 0; n < steps; ++n) {
+        r.host_time += random() % 4 ? random() % 300'000 : random() % 40'000'000;
+        for (u64 k = random() % 3; k; --k) m.run(1 + random() % 20'000);
+        for (u64 k = random() % 3; k; --k) switch (random() % 9) {
+            case 0: m.key(static_cast<u8>(4 + random() % 20), random() % 2); break;
+            case 1: m.mouse_rel(static_cast<int>(random() % 40) - 20, static_cast<int>(random() % 40) - 20, 0); break;
+            case 2: m.mouse_button(static_cast<unsigned>(random() % 3), random() % 2); break;
+            case 3: m.input_at(m.time() + random() % 3'000'000, InputEvent::key(5, random() % 2)); break;
+            case 4: m.serial_break(0); break;
+            case 5: m.power_button(); break;
+            case 6: if (random() % 30 == 0) m.reset(); break;
+            default: if (m.serial_room(0)) m.serial_input(0, static_cast<u8>(random() % 200)); break;
+            }
+        if (random() % 20 == 0) REQUIRE((*recorder)->check());
+    }
+    REQUIRE((*recorder)->finish());
+    return end_of(r);
+}
+
+struct Replay {
+    Rig rig;
+    std::unique_ptr<Player> player;
+    std::string why;
+    Replay(const std::string& file, bool jit) {
+        rig.configure("busy", jit);
+        auto p = Player::open(file, rig.config);
+        if (!p) {
+            why = p.error().message;
+            return;
+        }
+        player = std::move(*p);
+        rig.machine = player->take_machine();
+    }
+    void run(unsigned seed) {
+        std::mt19937 random{seed};
+        while (!player->ended() && !player->failure()) player->run(1 + random() % 100'000);
+    }
+};
+}  // namespace
+
+TEST_CASE("replay: the run happens again, on either executor, in any slices") {
+    const Folder folder;
+    const std::string file = folder / "a.rec", disk = folder / "disk.img";
+    write(disk, std::string(1 << 20, 'x'));
+    unsigned seed = 1;
+    for (const char* guest : {"echo", "ticks", "busy", "stale", "reboot", "disk"})
+        for (const ClockMode clock : {ClockMode::fixed, ClockMode::host})
+            for (unsigned round = 0; round < 3; ++round) {
+                CAPTURE(guest); CAPTURE(clock == ClockMode::host); CAPTURE(seed);
+                const End end = record(guest, clock, file, ++seed, 150, std::string_view{guest} == "disk" ? disk : "");
+                for (const bool jit : {false, true}) {
+                    Replay again{file, jit};
+                    CHECK(again.why == "");
+                    REQUIRE(again.player);
+                    const std::string before = again.rig.serial.text;
+                    again.run(seed + jit);
+                    CHECK(again.player->failure().value_or("") == "");
+                    CHECK_FALSE(again.player->cut());
+                    CHECK(again.player->checks() > 0);
+                    const End now = end_of(again.rig);
+                    CHECK(now.icount == end.icount);
+                    CHECK(now.time == end.time);
+                    CHECK(now.resets == end.resets);
+                    CHECK(now.hash == end.hash);
+                    CHECK(end.serial.ends_with(now.serial));   // what came before the recording is not in it
+                }
+                CHECK(content(disk) == std::string(1 << 20, 'x'));
+            }
+}
+
+TEST_CASE("replay: nobody else reaches a machine that replays") {
+    const Folder folder;
+    const End end = record("echo", ClockMode::fixed, folder / "a.rec", 77);
+    Replay again{folder / "a.rec", true};
+    REQUIRE(again.player);
+    for (unsigned n = 0; !again.player->ended() && !again.player->failure(); ++n) {
+        again.player->run(5000);
+        again.rig.machine->key(4, n % 2), again.rig.machine->serial_input(0, 'x'), again.rig.machine->reset();
+        CHECK_FALSE(again.rig.machine->change_cdrom(0, "", true));
+    }
+    CHECK(again.player->failure().value_or("") == "");
+    CHECK(end_of(again.rig).hash == end.hash);
+}
+
+TEST_CASE("replay: a machine that goes another way is noticed") {
+    const Folder folder;
+    record("echo", ClockMode::fixed, folder / "a.rec", 78);
+    Replay again{folder / "a.rec", false};
+    REQUIRE(again.player);
+    again.player->run(20'000);
+    again.rig.machine->cpu().state().gpr[RBP] ^= 1;
+    again.run(1);
+    REQUIRE(again.player->failure());
+    CHECK(again.player->failure()->find("has left the recording") != std::string::npos);
+}
+
+TEST_CASE("replay: a recording that breaks off goes to its last complete check, a damaged one nowhere") {
+    const Folder folder;
+    const std::string good = folder / "good.rec", bad = folder / "bad.rec";
+    record("echo", ClockMode::host, good, 79);
+    const std::string bytes = content(good);
+    std::mt19937 random{4712};
+    unsigned cut = 0, refused = 0;
+    for (int n = 0; n < 60; ++n) {
+        write(bad, bytes.substr(0, n < 30 ? bytes.size() - 1 - random() % 600 : random() % bytes.size()));
+        Replay again{bad, false};
+        if (!again.player) {
+            CHECK(again.why.find("bad.rec") != std::string::npos);
+            ++refused;
+            continue;
+        }
+        CHECK(again.player->cut());
+        again.run(5);
+        CHECK(again.player->failure().value_or("") == "");
+        ++cut;
+    }
+    CHECK(cut > 20);
+    CHECK(refused > 5);
+    for (int n = 0; n < 200; ++n) {
+        std::string damaged = bytes;
+        damaged[n < 50 ? bytes.size() - 1 - random() % 2000 : random() % bytes.size()] ^= static_cast<char>(1 << random() % 8);
+        if (damaged.substr(12, 4) != bytes.substr(12, 4)) continue;
+        write(bad, damaged);
+        Replay again{bad, false};
+        if (again.player) {   // lengths and names cannot be told from an end that is missing
+            CHECK(again.player->cut());
+            continue;
+        }
+        CHECK(again.why.find("bad.rec") != std::string::npos);
+        CHECK(again.why.find('\n') == std::string::npos);
+    }
+}
+
+TEST_CASE("replay: events with wrong content and right checksums do no harm") {
+    const Folder folder;
+    const std::string good = folder / "good.rec", bad = folder / "bad.rec";
+    record("echo", ClockMode::host, good, 80, 100);
+    std::vector<std::pair<Section, std::vector<u8>>> parts;
+    auto in = SectionReader::open(good, kRecordingMagic, "recording");
+    REQUIRE(in);
+    while ((*in)->next() == SectionReader::Next::section) {
+        auto bytes = (*in)->read(64 * kMiB);
+        REQUIRE(bytes);
+        parts.emplace_back((*in)->section(), *bytes);
+    }
+    std::mt19937 random{816};
+    for (int n = 0; n < 300; ++n) {
+        auto changed = parts;
+        for (auto& [head, bytes] : changed)
+            if (head.name == "events" || head.name == "begin")
+                for (u64 k = random() % 3; k && !bytes.empty(); --k) bytes[random() % bytes.size()] = static_cast<u8>(random());
+        const auto file = NewFile::create(bad);
+        REQUIRE(file);
+        SectionWriter out{(*file)->fd(), bad, kRecordingMagic};
+        for (const auto& [head, bytes] : changed) out.add(head.name, head.version, head.index, bytes);
+        REQUIRE(out.finish());
+        REQUIRE((*file)->commit());
+        Replay again{bad, n % 2 != 0};
+        if (!again.player) continue;
+        for (int k = 0; k < 50 && !again.player->ended() && !again.player->failure(); ++k) again.player->run(20'000);
+    }
+}
+
+TEST_CASE("replay: media are exchanged again, and must be what they were") {
+    const Folder folder;
+    const std::string file = folder / "a.rec", cd = folder / "cd.iso";
+    write(cd, std::string(1 << 20, 'c'));
+    Rig r;
+    r.configure("busy", false);
+    r.config.cdroms = {{}};
+    r.config.keep_images = true;
+    r.machine = std::move(*Machine::create(r.config));
+    auto recorder = Recorder::start(*r.machine, file);
+    REQUIRE(recorder);
+    r.machine->run(1000);
+    REQUIRE(r.machine->change_cdrom(0, cd, false));
+    r.machine->run(100'000);
+    REQUIRE((*recorder)->finish());
+    {
+        Replay again{file, true};
+        REQUIRE(again.player);
+        again.run(3);
+        CHECK(again.player->failure().value_or("") == "");
+        CHECK(again.rig.machine->board().cdrom(0)->medium() != nullptr);
+        CHECK(again.rig.machine->state_hash() == r.machine->state_hash());
+    }
+    write(cd, std::string(1 << 20, 'd'));
+    Replay again{file, true};
+    REQUIRE(again.player);
+    again.run(3);
+    CHECK(again.player->failure().value_or("").find("cd.iso") != std::string::npos);
+}
