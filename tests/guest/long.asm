@@ -120,6 +120,9 @@ capture64:
         mov     ecx, 0xc0000080
         rdmsr
         mov     [GOT + 8 * f_efer], eax
+        mov     rax, cr4                ; paging cannot be turned off under PCIDE
+        and     eax, ~CR4_PCIDE
+        mov     cr4, rax
         mov     esp, STACK_DF
         push    KCS32
         push    .leave

@@ -16,7 +16,7 @@ resume_esp: dd  0
 
 operations:
         dd      do_end, do_case, do_need, do_given, do_memory, do_entry, do_gate, do_code, do_run, do_expect, do_at, do_flags, do_any
-        dd      do_is_memory, do_is_entry, do_trace, do_traced, do_irq, do_paging, do_fill, do_with, do_call, do_start
+        dd      do_is_memory, do_is_entry, do_trace, do_traced, do_irq, do_paging, do_fill, do_with, do_call, do_start, do_msr
 
 ; Modes: how to enter them, and what a case begins with.
 struc mode_row
@@ -122,6 +122,7 @@ begin_case:
         call    put_line
         pop     esi
 %endif
+        fninit
         call    renew_tables
         mov     ebx, [case_mode]
         mov     al, [ebx + mode_row.ring]
@@ -285,6 +286,13 @@ do_irq:
 do_call:
         lodsd
         call    eax
+        jmp     run_cases
+
+do_msr: mov     ecx, [esi]
+        mov     eax, [esi + 4]
+        mov     edx, [esi + 8]
+        add     esi, 12
+        wrmsr
         jmp     run_cases
 
 do_paging:
