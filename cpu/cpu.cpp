@@ -166,7 +166,7 @@ bool Cpu::Impl::take_event() {
 }
 
 bool Cpu::Impl::code_breakpoint() {
-    if (!(s.dr7 & 0xff)) return false;
+    if (!(s.dr7 & 0xff) || shadowed(s, ShadowMovSs)) return false;   // behind a load of SS "as if EFLAGS.RF were 1"
     if ((s.eflags_system & eflags::RF) && s.rf_at == s.x.icount()) return false;
     const u64 linear = s.code64() ? s.x.rip : (s.x.rip + s.x.mode.base) & 0xffffffff;
     u64 hit = 0;
@@ -259,12 +259,18 @@ void Cpu::Impl::refine_fault() {
 
 void Cpu::Impl::step() {
     const bool trap = s.eflags_system & eflags::TF;
+    const u64 held_off = s.pending_debug;   // a data breakpoint of the load of SS before; its trap comes behind this instruction or its fault
     s.step_trap_off = false;
     s.x.deadline = s.x.icount() + 1;
     s.x.budget = 1;
     const auto stop = cpu->engine_->step();
-    if (stop == jit::Engine::Stop::fault) return handle_fault();
-    if (trap && !s.step_trap_off) s.pending_debug |= 0x4000;   // BS
+    if (stop == jit::Engine::Stop::fault) {
+        handle_fault();
+        s.pending_debug |= held_off;
+        return;
+    }
+    // SDM vol. 3A, "Masking Exceptions and Interrupts When Switching Stacks": behind a load of SS the trap is not late but suppressed.
+    if (trap && !s.step_trap_off && !shadowed(s, ShadowMovSs)) s.pending_debug |= kSingleStep;
 }
 
 void Cpu::Impl::slice(u64 target) {

@@ -173,10 +173,10 @@ u64 helper_mov_to_seg(CpuState& s, u64 n, u64 selector, u64 next) {
     return finish(s, next);
 }
 
-u64 helper_load_seg_8086(CpuState& s, u64 n, u64 selector, u64) {
+u64 helper_load_seg_8086(CpuState& s, u64 n, u64 selector, u64 shadow) {
     const auto seg = static_cast<Seg>(n);
     load_segment(s, seg, s.vm86() ? vm86_segment(static_cast<u16>(selector)) : real_segment(s, seg, static_cast<u16>(selector)));
-    if (seg == SS) s.shadow = ShadowMovSs, s.shadow_at = s.x.icount() + 1;
+    if (seg == SS && shadow) s.shadow = ShadowMovSs, s.shadow_at = s.x.icount() + 1;
     return 0;
 }
 

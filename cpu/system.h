@@ -69,6 +69,8 @@ bool in_segment(const CpuState&, const Segment&, u64 offset, unsigned size, bool
 /// RIP of a transfer must be inside the code segment (#GP(0)), or canonical.
 bool check_rip(CpuState&, const Segment& cs, u64 rip);
 
+constexpr u64 kSingleStep = 0x4000;   // DR6.BS
+
 /// A stack being pushed to or popped from. The stack pointer register changes only when the caller commits it.
 struct Stack {
     CpuState& s;

@@ -125,9 +125,9 @@ Val Lifter::peek(unsigned size, unsigned offset) {
     return ir.load(jit::int_type(size), linear(SS, at, size, false));
 }
 
-bool Lifter::load_segment_8086(u8 seg, Val selector) {
+bool Lifter::load_segment_8086(u8 seg, Val selector, bool shadow) {
     if (has(mode::Protected) && !has(mode::Vm86)) return false;
-    call(Helper::load_seg_8086, Type::None, c64(seg), ir.zext(selector, Type::I64));
+    call(Helper::load_seg_8086, Type::None, c64(seg), ir.zext(selector, Type::I64), c64(shadow));
     return true;
 }
 

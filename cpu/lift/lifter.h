@@ -91,7 +91,7 @@ public:
 
     /// In real and virtual-8086 mode a segment register is loaded without checks and without changing the mode, so the block can go on.
     /// False elsewhere: call a helper and end the block.
-    bool load_segment_8086(u8 seg, Val selector);
+    bool load_segment_8086(u8 seg, Val selector, bool shadow = true);
 
     // ---- control
     void raise(u8 vector) { ir.call(static_cast<u16>(Helper::raise), jit::Type::None, ir.constant(jit::Type::I64, jit::fault_code(vector))), ir.leave(); }

@@ -55,6 +55,8 @@ cases:
 %include "subjects/gates.asm"
 %include "subjects/tasks.asm"
 %include "subjects/interrupts.asm"
+%include "subjects/steps.asm"
+%include "subjects/breakpoints.asm"
         CASES_END
 
         section .cases
