@@ -57,6 +57,7 @@ cases:
 %include "subjects/interrupts.asm"
 %include "subjects/steps.asm"
 %include "subjects/breakpoints.asm"
+%include "subjects/shadow.asm"
         CASES_END
 
         section .cases
