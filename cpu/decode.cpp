@@ -231,6 +231,15 @@ Disassembly disassemble(const u8* bytes, size_t size, u64 rip, jit::Mode m, cons
     return {text, zi.length};
 }
 
+/// Zydis' real mode does not know SYSENTER and SYSEXIT, which are #GP there and go on in virtual-8086 mode (SDM vol. 2B).
+static ZyanStatus decode_instruction(ZydisDecoder d, ZydisDecoderContext& context, const u8* bytes, size_t size, ZydisDecodedInstruction& zi) {
+    const ZyanStatus status = ZydisDecoderDecodeInstruction(&d, &context, bytes, size, &zi);
+    if (d.machine_mode != ZYDIS_MACHINE_MODE_REAL_16 || status != ZYDIS_STATUS_DECODING_ERROR) return status;
+    d.machine_mode = ZYDIS_MACHINE_MODE_LEGACY_16;
+    if (ZYAN_FAILED(ZydisDecoderDecodeInstruction(&d, &context, bytes, size, &zi))) return status;
+    return zi.mnemonic == ZYDIS_MNEMONIC_SYSENTER || zi.mnemonic == ZYDIS_MNEMONIC_SYSEXIT ? ZYAN_STATUS_SUCCESS : status;
+}
+
 Decode decode(const u8* bytes, size_t size, u64 rip, jit::Mode m, const IsaSet& features, Insn& out) {
     const ZydisDecoder d = decoder_for(m, features);
     ZydisDecodedInstruction zi;
@@ -238,7 +247,7 @@ Decode decode(const u8* bytes, size_t size, u64 rip, jit::Mode m, const IsaSet& 
     ZydisDecoderContext context;
     out = Insn{};
     out.rip = rip;
-    const ZyanStatus status = ZydisDecoderDecodeInstruction(&d, &context, bytes, size, &zi);
+    const ZyanStatus status = decode_instruction(d, context, bytes, size, zi);
     if (status == ZYDIS_STATUS_NO_MORE_DATA) return size >= 15 ? Decode::too_long : Decode::more;
     if (status == ZYDIS_STATUS_INSTRUCTION_TOO_LONG) return Decode::too_long;
     if (ZYAN_FAILED(status)) return Decode::undefined;

@@ -139,10 +139,17 @@ CpuidLeaf leaf_d(const CpuState& s, const CpuModel& m, u32 sub) {
     return sub == 2 && (all & xsave::Avx) ? CpuidLeaf{xsave::kAvxSize, xsave::kAvxOffset, 0, 0} : CpuidLeaf{};
 }
 
-CpuidLeaf extended(const CpuModel& m, u32 leaf) {
+/// "Intel processors support SYSCALL and SYSRET only in 64-bit mode. This feature flag is always enumerated as 0 outside 64-bit mode" (SDM
+/// vol. 2A, "CPUID").
+u32 extended_edx(const CpuState& s, const CpuModel& m) {
+    const u32 v = word(m, ExtEdx);
+    return s.code64() || m.has(Isa::zen) ? v : v & ~(1u << 11);
+}
+
+CpuidLeaf extended(const CpuState& s, const CpuModel& m, u32 leaf) {
     switch (leaf) {
     case 0x80000000: return {0x80000008, 0, 0, 0};
-    case 0x80000001: return {0, 0, word(m, ExtEcx), word(m, ExtEdx)};
+    case 0x80000001: return {0, 0, word(m, ExtEcx), extended_edx(s, m)};
     case 0x80000002:
     case 0x80000003:
     case 0x80000004: {
@@ -242,7 +249,7 @@ std::vector<std::pair<std::string, std::string>> cpu_models() {
 
 CpuidLeaf cpuid(const CpuState& s, u32 leaf, u32 sub) {
     const CpuModel& m = s.cpu->model();
-    if (leaf >= 0x80000000 && leaf <= 0x80000008 && !m.brand.empty()) return extended(m, leaf);
+    if (leaf >= 0x80000000 && leaf <= 0x80000008 && !m.brand.empty()) return extended(s, m, leaf);
     // "If a value is higher than the maximum, the data for the highest basic leaf is returned."
     // MISC_ENABLE's "limit CPUID maxval" is for systems that cannot take more than leaf 3.
     const u32 last = s.misc_enable & u64{1} << 22 ? std::min(m.max_leaf, 3u) : m.max_leaf;

@@ -368,8 +368,11 @@ u64 helper_iret(CpuState& s, u64, u64 size, u64 next) {
     return 0;
 }
 
+/// Intel's processors know SYSCALL and SYSRET in 64-bit mode only, AMD's also in others.
+static bool has_syscall(const CpuState& s) { return (s.efer & efer::SCE) && (s.code64() || s.cpu->has_feature(Isa::zen)); }
+
 u64 helper_syscall(CpuState& s, u64, u64, u64 next) {
-    if (!(s.efer & efer::SCE)) return raise(s, vec::UD), 0;
+    if (!has_syscall(s)) return raise(s, vec::UD), 0;
     const u16 cs = static_cast<u16>(s.star >> 32 & 0xfffc);
     s.gpr[RCX] = next;
     if (s.long_active()) {
@@ -388,7 +391,7 @@ u64 helper_syscall(CpuState& s, u64, u64, u64 next) {
 }
 
 u64 helper_sysret(CpuState& s, u64, u64 size, u64) {
-    if (!(s.efer & efer::SCE)) return raise(s, vec::UD), 0;
+    if (!has_syscall(s)) return raise(s, vec::UD), 0;
     if (!s.protected_mode() || s.cpl) return fault(s, vec::GP, 0);
     const u16 base = static_cast<u16>(s.star >> 48);
     u64 rip = s.gpr[RCX];
@@ -402,6 +405,9 @@ u64 helper_sysret(CpuState& s, u64, u64 size, u64) {
     if (s.long_active()) write_eflags(s, static_cast<u32>(s.gpr[R11] & Keep));
     else write_eflags(s, read_eflags(s) | eflags::IF);
     set_flat(s, static_cast<u16>(to64 ? base + 16 : base), static_cast<u16>(base + 8), to64 ? Code64Attr : Code32Attr, 3);
+    // Whether a single-step trap follows is for the TF that has been loaded, so that it comes "from" the SYSCALL.
+    s.step_trap_off = true;
+    if (s.eflags_system & eflags::TF) s.pending_debug |= kSingleStep;
     return finish(s, rip);
 }
 

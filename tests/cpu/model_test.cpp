@@ -76,11 +76,21 @@ TEST_CASE("CPUID: features that follow the state") {
     CHECK(leaf(g, 0).eax == 3);
 }
 
+TEST_CASE("CPUID: Intel's SYSCALL is announced in 64-bit mode only") {
+    const auto announced = [](Mode mode, std::string_view model) {
+        Guest g{Engine::interp, mode, "90", model};
+        return leaf(g, 0x80000001).edx >> 11 & 1;
+    };
+    CHECK(announced(Mode::long64, "default") == 1);
+    CHECK(announced(Mode::protected32, "default") == 0);
+    CHECK(announced(Mode::protected32, "default,+zen") == 1);
+}
+
 TEST_CASE("CPUID: 64-bit baseline") {
     Guest g = guest("default");
     const u32 v1 = 1u | 1u << 3 | 1u << 4 | 1u << 5 | 1u << 6 | 1u << 8 | 1u << 9 | 1u << 13 | 1u << 15 | 1u << 23 | 1u << 24 | 1u << 25 | 1u << 26;
     CHECK((leaf(g, 1).edx & v1) == v1);
-    CHECK((leaf(g, 0x80000001).edx & (1u << 29 | 1u << 20 | 1u << 11)) == (1u << 29 | 1u << 20 | 1u << 11));
+    CHECK((leaf(g, 0x80000001).edx & (1u << 29 | 1u << 20)) == (1u << 29 | 1u << 20));
     CHECK(leaf(g, 0x80000000).eax == 0x80000008);
     CHECK(leaf(g, 0x80000007).edx == 0x100);
     CHECK(leaf(g, 0x80000008).eax == 0x3028);

@@ -58,6 +58,7 @@ cases:
 %include "subjects/steps.asm"
 %include "subjects/breakpoints.asm"
 %include "subjects/shadow.asm"
+%include "subjects/fast_calls.asm"
         CASES_END
 
         section .cases
