@@ -59,6 +59,7 @@ cases:
 %include "subjects/breakpoints.asm"
 %include "subjects/shadow.asm"
 %include "subjects/fast_calls.asm"
+%include "subjects/control.asm"
         CASES_END
 
         section .cases
