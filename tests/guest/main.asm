@@ -60,6 +60,7 @@ cases:
 %include "subjects/shadow.asm"
 %include "subjects/fast_calls.asm"
 %include "subjects/control.asm"
+%include "subjects/ports.asm"
         CASES_END
 
         section .cases
