@@ -61,6 +61,8 @@ cases:
 %include "subjects/fast_calls.asm"
 %include "subjects/control.asm"
 %include "subjects/ports.asm"
+%include "subjects/lock.asm"
+%include "subjects/length.asm"
         CASES_END
 
         section .cases
