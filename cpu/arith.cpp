@@ -128,7 +128,9 @@ u64 helper_enter(CpuState& s, u64 a, u64 operand, u64) {
     // The manual checks that the allocated space's end could be written.
     Stack probe = st;
     if (!in_segment(s, s.seg[SS], probe.sp, size, true) && st.width != 8) return fault(s, vec::SS, 0);
-    if (!probe_linear(s, st.width == 8 ? probe.sp : (s.seg[SS].base + probe.sp) & 0xffffffff, size, true)) return 0;
+    const u64 end = st.width == 8 ? probe.sp : (s.seg[SS].base + probe.sp) & 0xffffffff;
+    if ((s.x.mode.bits & mode::AlignCheck) && (end & (size - 1))) return fault(s, vec::AC, 0);
+    if (!probe_linear(s, end, size, true)) return 0;
     st.commit();
     u64& bp = s.gpr[RBP];
     bp = size == 8 ? frame : size == 4 ? frame & 0xffffffff : (bp & ~u64{0xffff}) | (frame & 0xffff);

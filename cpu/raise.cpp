@@ -50,6 +50,12 @@ u64 helper_seg_check(CpuState& s, u64 offset, u64 size, u64 what) {
     return 0;
 }
 
+u64 helper_misaligned(CpuState& s, u64 linear, u64, u64 seg) {
+    if (s.code64() && !canonical(linear)) raise(s, seg == SS ? vec::SS : vec::GP, 0);
+    else raise(s, vec::AC, 0);
+    return 0;
+}
+
 u64 helper_canonical(CpuState& s, u64 linear, u64, u64 seg) {
     if (!canonical(linear)) raise(s, seg == SS ? vec::SS : vec::GP, 0);
     return 0;
@@ -89,10 +95,13 @@ Stack Stack::current(CpuState& s) {
 static bool stack_address(const Stack& st, u64 offset, unsigned size, bool write, u64& linear) {
     if (st.width == 8) {
         linear = offset;
-        return (canonical(offset) && canonical(offset + size - 1)) || fault(st.s, vec::SS, st.error);
+        if (!canonical(offset) || !canonical(offset + size - 1)) return fault(st.s, vec::SS, st.error);
+    } else {
+        linear = (st.ss.base + offset) & 0xffffffff;
+        if (!in_segment(st.s, st.ss, offset, size, write)) return fault(st.s, vec::SS, st.error);
     }
-    linear = (st.ss.base + offset) & 0xffffffff;
-    return in_segment(st.s, st.ss, offset, size, write) || fault(st.s, vec::SS, st.error);
+    const bool checked = (st.s.x.mode.bits & mode::AlignCheck) && st.rights == Rights::current;
+    return !checked || !(linear & (size - 1)) || fault(st.s, vec::AC, 0);
 }
 
 bool Stack::push(u64 value, unsigned size) {

@@ -61,7 +61,8 @@ private:
         if (s.code64()) return seg >= FS ? s.seg[seg].base + off : off;
         return (s.seg[seg].base + off) & 0xffffffff;
     }
-    bool misaligned(u64 lin) const { return (s.x.mode.bits & mode::AlignCheck) && (lin & (size - 1)); }
+    /// What is not canonical gives another fault.
+    bool misaligned(u64 lin) const { return (s.x.mode.bits & mode::AlignCheck) && (lin & (size - 1)) && !(s.code64() && !canonical(lin)); }
     bool check(Gpr r, Seg seg, bool write);
 
     const unsigned address_size_;

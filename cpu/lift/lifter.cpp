@@ -76,7 +76,7 @@ Val Lifter::effective(const Operand& o) {
     return ir.zext(ea, Type::I64);
 }
 
-Val Lifter::linear(Seg seg, Val ea, unsigned size, bool write) {
+Val Lifter::linear(Seg seg, Val ea, unsigned size, bool write, unsigned alignment) {
     const u8 base = static_cast<u8>(slot::base + seg);
     Val at = ea;
     if (code64()) {
@@ -90,9 +90,10 @@ Val Lifter::linear(Seg seg, Val ea, unsigned size, bool write) {
             at = ir.and_(ir.add(ir.get(base, Type::I64), ea), u64{0xffffffff});
         }
     }
+    if (!has(mode::AlignCheck)) return at;
     // Accesses of 16 bytes and more are not checked in VEX forms (SDM vol. 2A, "Exceptions Type 4").
-    if (has(mode::AlignCheck) && (size == 2 || size == 4 || size == 8 || (size == 16 && !in_->vex)))
-        ir.guard(ir.icmp(Cmp::eq, ir.and_(at, u64{size - 1}), u64{0}), jit::fault_code(17, 0));
+    if (alignment == 0 && (size == 2 || size == 4 || size == 8 || (size == 16 && !in_->vex))) alignment = size;
+    if (alignment > 1) ir.call_if(ir.icmp(Cmp::ne, ir.and_(at, u64{alignment - 1}), u64{0}), static_cast<u16>(Helper::misaligned), at, c64(0), c64(seg));
     return at;
 }
 

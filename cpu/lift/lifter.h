@@ -66,9 +66,10 @@ public:
     // ---- memory
     /// Effective address of a memory operand: I64, already cut to the address size.
     Val effective(const Operand&);
-    /// Linear address of [effective, +size) after segment checks.
-    Val linear(const Operand& o, unsigned size, bool write) { return linear(o.seg, effective(o), size, write); }
-    Val linear(Seg, Val effective, unsigned size, bool write);
+    /// Linear address of [effective, +size) after segment checks, and after alignment checking where that is on: by `alignment`, or by what
+    /// a plain number of this size needs.
+    Val linear(const Operand& o, unsigned size, bool write, unsigned alignment = 0) { return linear(o.seg, effective(o), size, write, alignment); }
+    Val linear(Seg, Val effective, unsigned size, bool write, unsigned alignment = 0);
     /// The same for operands that must be aligned to their size (a power of 2, at least 16); that is checked first.
     Val linear_aligned(const Operand& o, unsigned size, bool write);
     /// #GP(0) unless the linear address is a multiple of `alignment` (16-byte SSE operands, CMPXCHG16B, FXSAVE).

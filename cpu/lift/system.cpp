@@ -159,7 +159,7 @@ void lift_arpl(Lifter& l, const Insn& in) {
 void lift_load_far(Lifter& l, const Insn& in) {
     const unsigned size = in.op[0].size;
     const Seg seg = in.mn == Mn::LDS ? DS : in.mn == Mn::LES ? ES : in.mn == Mn::LFS ? FS : in.mn == Mn::LGS ? GS : SS;
-    const Val at = l.linear(in.op[1], size + 2, false);
+    const Val at = l.linear(in.op[1], size + 2, false, size);
     const Val offset = l.ir.load(jit::int_type(size), at), selector = l.ir.load(Type::I16, l.ir.add(at, u64{size}));
     if (l.load_segment_8086(seg, selector, false)) return l.write(in.op[0], offset);   // LSS holds nothing off
     l.call(Helper::load_far, Type::None, l.c64(seg), l.ir.zext(selector, Type::I64), l.c64(l.next_rip()));

@@ -129,7 +129,7 @@ void lift_maskmovdqu(Lifter& l, const Insn& in) {
     if (!begin_sse(l)) return;
     const Val registers = l.c64(in.op[in.op_count - 2].reg | last(in).reg << 8), di = l.gpr(RDI, in.addr_size), ea = l.ir.zext(di, Type::I64);
     if (l.zen()) {
-        const Val at = l.linear(in.seg, ea, 16, true);
+        const Val at = l.linear(in.seg, ea, 16, true, 8);
         return void(l.call(Helper::mask_move16, Type::None, at, l.ir.add(at, u64{8}), registers));
     }
     const Val high = l.linear(in.seg, l.ir.zext(l.ir.add(di, u64{8}), Type::I64), 8, true);

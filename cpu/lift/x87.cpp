@@ -46,7 +46,7 @@ struct Fpu {
     /// Loads a memory operand (integers sign-extended) and calls the helper with it.
     void with_memory(Helper h, FpuOp::Source source) {
         op.source = source;
-        const Val at = l.linear(memory(), bytes(source), false);
+        const Val at = l.linear(memory(), bytes(source), false, source == FpuOp::m80 ? 8 : 0);
         if (source == FpuOp::m80) return with_m80(h, at);
         const Val raw = l.ir.load(jit::int_type(bytes(source)), at);
         const bool integer = source == FpuOp::i16 || source == FpuOp::i32;
@@ -112,10 +112,11 @@ struct Fpu {
         op.pops = static_cast<u8>(pops);
         call(Helper::fpu_compare_flags);
     }
-    /// An area or number that only a helper can move.
+    /// An area or number that only a helper can move. Numbers of 80 bits are aligned to 8 bytes, areas to the operand size (SDM vol. 3A,
+    /// "Interrupt 17—Alignment Check Exception").
     void area(fop::Memory operation, unsigned size, bool write, bool data) {
         op.op = operation;
-        const Val at = l.linear(memory(), size, write);
+        const Val at = l.linear(memory(), size, write, size == 10 ? 8 : wide() ? 4 : 2);
         l.call(Helper::fpu_memory, Type::None, descriptor(), l.c64(in.op_size), at);
         if (data) note_ip();
     }

@@ -63,6 +63,7 @@ cases:
 %include "subjects/ports.asm"
 %include "subjects/lock.asm"
 %include "subjects/length.asm"
+%include "subjects/alignment.asm"
         CASES_END
 
         section .cases
