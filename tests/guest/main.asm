@@ -64,6 +64,7 @@ cases:
 %include "subjects/lock.asm"
 %include "subjects/length.asm"
 %include "subjects/alignment.asm"
+%include "subjects/unreal.asm"
         CASES_END
 
         section .cases
