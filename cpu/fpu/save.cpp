@@ -204,7 +204,8 @@ void set_mxcsr(CpuState& s, u32 v) {
 
 u64 helper_fxsave(CpuState& s, u64 a, u64 b, u64) {
     u8 buffer[kLegacyBytes];
-    if (!read_linear(s, a, buffer, kLegacyBytes) || !probe_linear(s, a, kLegacyBytes, true)) return 0;
+    // What is reserved stays as it is; but it is a store that faults.
+    if (!probe_linear(s, a, kLegacyBytes, true) || !read_linear(s, a, buffer, kLegacyBytes)) return 0;
     const Image m{buffer};
     write_x87(s, b & 1, m);
     write_mxcsr(s, m);

@@ -109,7 +109,7 @@ u64 helper_xsave(CpuState& s, u64 address, u64 b, u64) {
     const bool avx = rfbm & Avx & (a.op.optimised || a.op.compacted ? present : ~u64{0});
     if (avx && !a.reaches_avx(true)) return 0;
     const unsigned size = avx ? kAvxOffset + (s.code64() ? kAvxSize : kAvxSize / 2) : kHeader + 16;
-    if (!read_linear(s, address, a.bytes, size) || !probe_linear(s, address, size, true)) return 0;
+    if (!probe_linear(s, address, size, true) || !read_linear(s, address, a.bytes, size)) return 0;
     save(a, rfbm, present);
     write_linear(s, address, a.bytes, size);
     return 0;

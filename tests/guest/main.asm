@@ -65,6 +65,8 @@ cases:
 %include "subjects/length.asm"
 %include "subjects/alignment.asm"
 %include "subjects/unreal.asm"
+%include "subjects/partial.asm"
+%include "subjects/priority.asm"
         CASES_END
 
         section .cases
