@@ -9,6 +9,14 @@
 #include "cpu/mmu.h"
 
 namespace calque {
+
+// Translated code does not check flat segments. The manual leaves it open whether an access past 4 GiB faults (SDM vol. 3A, "Limit
+// Checking"): it does on Zen; on Intel it goes on at address 0.
+bool passes_flat_limit(const CpuState& s, u64 address, unsigned size) {
+    constexpr u32 Flat = mode::FlatDs | mode::FlatEs | mode::FlatSs;
+    return s.cpu->has_feature(Isa::zen) && !s.code64() && (s.x.mode.bits & Flat) == Flat && address + size - 1 > 0xffffffff;
+}
+
 namespace {
 
 /// One page's part of an access.
@@ -36,10 +44,7 @@ bool find_pieces(CpuState& s, u64 address, unsigned size, Access access, unsigne
         s.exception.noncanonical = true;
         return false;
     }
-    // Beyond a flat segment's limit; translated code does not check those. The manual leaves it open whether such an access faults (SDM
-    // vol. 3A, "Limit Checking"): it does on Zen; on Intel it goes on at address 0.
-    constexpr u32 Flat = mode::FlatDs | mode::FlatEs | mode::FlatSs;
-    if (s.cpu->has_feature(Isa::zen) && !s.code64() && !system && (s.x.mode.bits & Flat) == Flat && address + size - 1 > 0xffffffff) {
+    if (!system && passes_flat_limit(s, address, size)) {
         raise(s, vec::GP, 0);
         s.exception.noncanonical = true;   // #SS where the stack segment was used
         return false;

@@ -18,6 +18,9 @@ bool read_linear(CpuState& s, u64 address, T& out, Rights r = Rights::current) {
 template <class T>
 bool write_linear_value(CpuState& s, u64 address, T v, Rights r = Rights::current) { return write_linear(s, address, &v, sizeof v, r); }
 
+/// Does an access by flat segments go past 4 GiB, where that is a fault?
+bool passes_flat_limit(const CpuState&, u64 address, unsigned size);
+
 /// Host memory behind [address, end of its page) when it is plain RAM accessible that way (and, for writing, without code);
 /// nullptr else, with no fault raised. For string helpers. With `code`, a page with code is given too, and `code` says so:
 /// Engine::about_to_store must be asked before it changes.

@@ -50,8 +50,8 @@ u64 helper_seg_check(CpuState& s, u64 offset, u64 size, u64 what) {
     return 0;
 }
 
-u64 helper_misaligned(CpuState& s, u64 linear, u64, u64 seg) {
-    if (s.code64() && !canonical(linear)) raise(s, seg == SS ? vec::SS : vec::GP, 0);
+u64 helper_misaligned(CpuState& s, u64 linear, u64 size, u64 seg) {
+    if (s.code64() ? !canonical(linear) || !canonical(linear + size - 1) : passes_flat_limit(s, linear, static_cast<unsigned>(size))) raise(s, seg == SS ? vec::SS : vec::GP, 0);
     else raise(s, vec::AC, 0);
     return 0;
 }

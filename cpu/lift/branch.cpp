@@ -98,7 +98,7 @@ void lift_bound(Lifter& l, const Insn& in) {
     const Val index = l.read(in.op[0]);
     const auto require = [&](Cmp c, Val bound) { l.ir.guard(l.ir.icmp(c, index, bound), jit::fault_code(5)); };
     if (l.zen()) {
-        const Val at = l.linear(in.op[1], size * 2, false), low = l.ir.load(t, at), high = l.ir.load(t, l.ir.add(at, u64{size}));
+        const Val at = l.linear(in.op[1], size * 2, false, size), low = l.ir.load(t, at), high = l.ir.load(t, l.ir.add(at, u64{size}));
         require(Cmp::sge, low), require(Cmp::sle, high);
         return;
     }
