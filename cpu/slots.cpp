@@ -61,13 +61,13 @@ std::array<jit::SlotInfo, slot::count> make_slots() {
     return t;
 }
 
-/// What back ends may make inline of the x87's helpers (cpu/fpu/x87.h).
+/// What the host's own x87 may do of the x87's helpers (cpu/fpu/x87.h). Not FSCALE and FPREM, in which makers differ, and nothing transcendental.
 jit::X87Form x87_form(u16 helper, u64 descriptor) {
     using F = jit::X87Form;
     const FpuOp d = FpuOp::unpack(descriptor);
-    constexpr F::Source sources[] = {F::st, F::m32, F::m64, F::st, F::i16, F::i32, F::i64, F::constant};
-    F f{F::none, sources[d.source], F::add, d.index, d.pops, d.to_index, false};
-    if (d.source == FpuOp::m80) return f;
+    constexpr F::Source sources[] = {F::st, F::m32, F::m64, F::m80, F::i16, F::i32, F::i64, F::constant};
+    F f;
+    f.source = sources[d.source], f.index = d.index, f.pops = d.pops, f.to_index = d.to_index;
     switch (static_cast<Helper>(helper)) {
     case Helper::fpu_load: f.kind = F::load; break;
     case Helper::fpu_arith: {
@@ -79,10 +79,33 @@ jit::X87Form x87_form(u16 helper, u64 descriptor) {
         break;
     }
     case Helper::fpu_compare_flags: f.kind = F::compare_flags, f.quiet = d.op == fop::ucom; break;
-    case Helper::fpu_store_value: f.kind = d.op == fop::truncate ? F::none : F::store; break;
-    case Helper::fpu_store_done: f.kind = F::stored; break;
-    case Helper::fpu_stack: f.kind = d.op == fop::xch ? F::exchange : d.op == fop::move ? F::move : F::none; break;
-    case Helper::fpu_function: f.kind = d.op == 0xe0 ? F::change_sign : d.op == 0xe1 ? F::absolute : d.op == 0xfa ? F::sqrt : F::none; break;
+    case Helper::fpu_store_value: f.kind = F::store, f.truncate = d.op == fop::truncate; break;
+    case Helper::fpu_store_done: f.kind = d.source == FpuOp::st ? F::none : F::stored; break;
+    case Helper::fpu_stack:
+        if (d.op == fop::xch) f.kind = F::exchange;
+        else if (d.op == fop::move) f.kind = F::move;
+        else if (d.op == fop::free && !d.pops) f.kind = F::free;
+        else if (d.op == fop::cmov) f.kind = F::conditional;
+        break;
+    case Helper::fpu_function:
+        switch (d.op) {  // the ModRM byte
+        case 0xe0: f.kind = F::change_sign; break;
+        case 0xe1: f.kind = F::absolute; break;
+        case 0xe4: f.kind = F::test; break;
+        case 0xe5: f.kind = F::examine; break;
+        case 0xf6: f.kind = F::step_down; break;
+        case 0xf7: f.kind = F::step_up; break;
+        case 0xfa: f.kind = F::sqrt; break;
+        case 0xfc: f.kind = F::round; break;
+        default: break;
+        }
+        break;
+    case Helper::fpu_control:
+        if (d.op == fop::ldcw) f.kind = F::load_control;
+        else if (d.op == fop::nclex) f.kind = F::clear_flags;
+        else if (d.op == fop::wait) f.kind = F::wait;
+        break;
+    case Helper::fpu_word: f.kind = d.op == fop::stcw ? F::control_word : F::status_word; break;
     default: break;
     }
     return f;
@@ -96,7 +119,7 @@ const jit::Layout& cpu_layout() {
     constexpr u32 fpu = offsetof(CpuState, fpu);
     static constexpr jit::X87Layout x87{
         fpu + offsetof(FpuState, cw), fpu + offsetof(FpuState, sw), fpu + offsetof(FpuState, top_tags), fpu + offsetof(FpuState, reg),
-        fpu + offsetof(FpuState, store_sw), fpu + offsetof(FpuState, store_kept), offsetof(CpuState, flags), x87_form,
+        offsetof(CpuState, flags), slot::mmx_touch, 9, x87_form,
     };
     static const jit::Layout layout{
         slots.data(), slot::count, 16, slot::mxcsr, offsetof(CpuState, tlb), kHelpers,

@@ -57,6 +57,21 @@ bool keeps_host_flags(const Inst& i) {
     }
 }
 
+X87Form x87_form(const Layout& layout, const Inst* code, const Inst& call) {
+    if (!layout.x87 || call.op != Op::call || !call.a) return {};
+    const u16 helper = static_cast<u16>(call.imm);
+    const Inst& d = code[call.a];
+    if (d.op == Op::constant) return layout.x87->form(helper, d.imm);
+    // The exponent of a ten-byte operand stands above the descriptor.
+    if (d.op != Op::or_) return {};
+    for (const Inst* part : {&code[d.a], &code[d.b]}) {
+        if (part->op != Op::constant) continue;
+        const X87Form f = layout.x87->form(helper, part->imm);
+        if (f.source == X87Form::m80) return f;
+    }
+    return {};
+}
+
 void Analysis::run(const Block& b, const Layout& layout, const AnalysisOptions& options) {
     code.assign(b.code.begin(), b.code.end());
     end = code.size();
@@ -65,10 +80,11 @@ void Analysis::run(const Block& b, const Layout& layout, const AnalysisOptions& 
     has_fp = false;
     for (const Inst& i : b.code) has_fp |= (info(i.op).effects & Fp) != 0;
     narrow();
-    if (options.share_checks) find_groups();
+    if (options.share_checks) find_groups(layout);
     dying.assign(end, 0);
     if (options.fuse_flags) find_partners(options.shift_flags);
     count_uses();
+    if (options.x87) find_x87(layout);
     if (options.fold_addresses) find_folds();
     if (options.targets) find_targets(layout);
     for (Ref r = 1; r < values.size(); ++r) {
@@ -126,7 +142,7 @@ Place place_of(const Code& code, Ref r) {
 }
 }  // namespace
 
-void Analysis::find_groups() {
+void Analysis::find_groups(const Layout& layout) {
     std::vector<OpenGroup> open;
     const auto close = [&] {
         for (const OpenGroup& o : open) {
@@ -146,7 +162,8 @@ void Analysis::find_groups() {
     };
     for (Ref n = 1; n < end; ++n) {
         const Inst& i = code[n];
-        if (info(i.op).effects & Call) close();  // a helper may change mappings
+        // A helper may change mappings, but none does of which the host's x87 can do the work.
+        if ((info(i.op).effects & Call) && x87_form(layout, code.data(), i).kind == X87Form::none) close();
         if (i.op != Op::load && i.op != Op::store) continue;
         const Place p = place_of(code, i.a);
         const i64 first = p.at, last = p.at + bytes(i.type);
@@ -213,6 +230,56 @@ void Analysis::count_uses() {
             Value& u = values[i.arg(a)];
             ++u.uses;
             u.last_use = std::max(u.last_use, j);
+        }
+    }
+}
+
+/// x87 instructions read and write memory themselves, at the load or store.
+void Analysis::find_x87(const Layout& layout) {
+    for (Ref n = 1; n < end; ++n) {
+        const X87Form f = x87_form(layout, code.data(), code[n]);
+        if (f.kind == X87Form::store) find_x87_store(layout, n);
+        else if (f.in_memory() && f.source != X87Form::m80 && find_x87_load(n, f)) values[n].born = true;
+    }
+}
+
+bool Analysis::find_x87_load(Ref call, const X87Form& f) {
+    Ref load = code[call].b, wide = 0;
+    if ((code[load].op == Op::zext || code[load].op == Op::sext) && values[load].uses == 1) wide = load, load = code[load].a;
+    if (code[load].op != Op::load || code[load].aux || values[load].uses != 1 || bytes(code[load].type) != x87_bytes(f)) return false;
+    for (Ref k = static_cast<Ref>(load + 1); k < call; ++k) {
+        if (info(code[k].op).effects) return false;
+    }
+    values[load].x87 = call;
+    if (wide) values[wide].at = At::folded;
+    return true;
+}
+
+void Analysis::find_x87_store(const Layout& layout, Ref made) {
+    Ref value = made, store = 0;
+    bool early = false;
+    for (Ref k = static_cast<Ref>(made + 1); k < end; ++k) {
+        const Inst& i = code[k];
+        if (i.op == Op::trunc && i.a == made) {
+            value = k;
+        } else if (i.op == Op::store) {
+            if (store || i.b != value) return;
+            store = k;
+        } else if (i.op == Op::call) {
+            if (!store || values[made].uses != 1 || values[value].uses != 1 || x87_form(layout, code.data(), i).kind != X87Form::stored) return;
+            values[store].x87 = k;
+            values[k].born = true;
+            if (value != made) values[value].at = At::folded;
+            if (early) values[made].x87 = store;
+            else values[made].born = true;
+            // Its helper may be called at the store.
+            for (unsigned a = 0; a < 3; ++a) {
+                if (code[made].arg(a)) values[code[made].arg(a)].last_use = std::max(values[code[made].arg(a)].last_use, k);
+            }
+            return;
+        } else if (info(i.op).effects & ~ReadsState) {
+            if (store || !(info(i.op).effects & (MayFault | Call))) return;
+            early = true;
         }
     }
 }

@@ -37,6 +37,7 @@ struct Value {
     bool born = false;    // already defined by its partner
     u16 group = 0;        // load, store: the group of accesses it belongs to, + 1
     u16 group_at = 0;     // load, store in a group: offset from the group's first byte
+    Ref x87 = 0;          // load: the x87 call that does it; store: the call behind it; the call before a store: that is called early
 };
 
 /// Accesses at constant distances from one another: the first of them checks the page for all.
@@ -51,7 +52,7 @@ struct Group {
 };
 
 struct AnalysisOptions {
-    bool fuse_flags = true, targets = true, fold_addresses = true, share_checks = true, shift_flags = false;
+    bool fuse_flags = true, targets = true, fold_addresses = true, share_checks = true, shift_flags = false, x87 = true;
 };
 
 struct Analysis {
@@ -66,7 +67,10 @@ struct Analysis {
 
 private:
     void narrow();
-    void find_groups();
+    void find_groups(const Layout&);
+    void find_x87(const Layout&);
+    bool find_x87_load(Ref call, const X87Form&);
+    void find_x87_store(const Layout&, Ref made);
     void find_partners(bool any_shift);
     void find_folds();
     void count_uses();
@@ -74,6 +78,10 @@ private:
     bool member(Ref r) const { return values[r].group && groups[values[r].group - 1u].leader != r; }
 };
 
+/// What the host's x87 may do of this call.
+X87Form x87_form(const Layout&, const Inst* code, const Inst& call);
+/// Bytes of a form's operand in memory.
+unsigned x87_bytes(const X87Form&);
 /// True when the op leaves EFLAGS alone however it is emitted.
 bool keeps_host_flags(const Inst&);
 }  // namespace calque::jit::x64

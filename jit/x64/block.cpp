@@ -84,14 +84,14 @@ bool X64::emit_block(const TranslateRequest& request, Translation& out) {
         full = true;
         return false;
     }
-    an_.run(*block_, layout, {sw.fuse_flags, sw.targets, sw.fold_addresses, sw.share_checks && sw.inline_tlb, shift_flags()});
+    an_.run(*block_, layout, {sw.fuse_flags, sw.targets, sw.fold_addresses, sw.share_checks && sw.inline_tlb, shift_flags(), sw.x87});
     code_ = an_.code.data();
     std::fill(std::begin(owners_), std::end(owners_), Ref{0});
     std::fill(spill_refs_.begin(), spill_refs_.end(), u8{0});
     std::fill(vec_spill_refs_.begin(), vec_spill_refs_.end(), u8{0});
-    in_flags_.clear(), in_state_.clear(), cold_.clear(), links_.clear();
+    in_flags_.clear(), in_state_.clear(), cold_.clear(), links_.clear(), x87_.clear();
     flag_kind_ = FlagKind::none;
-    fp_ready_ = progress_dirty_ = in_memory_ = in_cold_ = false;
+    fp_ready_ = x87_out_ = progress_dirty_ = in_memory_ = in_cold_ = false;
     locked_ = 0;
     unretired_ = block_->insn_count + 1u;
 
@@ -110,6 +110,7 @@ bool X64::emit_block(const TranslateRequest& request, Translation& out) {
     const u32 hot_end = position();
     for (Cold& c : cold_) {
         if (c.back.isValid()) c.back_at = rx(start_ + static_cast<u32>(code_holder_.labelOffset(c.back)));
+        if (c.again.isValid()) c.again_at = rx(start_ + static_cast<u32>(code_holder_.labelOffset(c.again)));
     }
     loop_at_ = rx(hot_at_);
     bool unresolved = code_holder_.hasUnresolvedLinks();
@@ -180,7 +181,11 @@ void X64::emit_hot() {
 void X64::emit_cold_one(Cold& c) {
     switch (c.kind) {
     case Cold::read: case Cold::write: cold_access(c); break;
-    case Cold::call_if: cold_call_if(c); break;
+    case Cold::call_if:
+        cold_call(c.call);
+        as.jmp(c.back_at);
+        break;
+    case Cold::x87_plain: case Cold::x87_load: case Cold::x87_store: case Cold::x87_early: case Cold::x87_out: cold_x87(c); break;
     case Cold::guard:
         mov_imm(rsi, c.rip);
         as.mov(context(offsetof(ExecContext, unretired), 4), Imm(c.unretired));

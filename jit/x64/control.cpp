@@ -167,7 +167,9 @@ void X64::call_helper_if(const HelperInfo& h, Ref cond, const Ref* args) {
         if ((value(r).last_use > now_ || argument) && (value(r).at == At::flags || value(r).at == At::cond)) materialise(r);
     }
     const CC cc = test(cond);
-    Cold& c = cold_helper(h, args);
+    Cold& c = cold(Cold::call_if);
+    c.call = helper_call(h, args);
+    c.back = as.newLabel();
     jump_cold(cc, c);
     as.bind(c.back);
     helper_done();
@@ -178,16 +180,17 @@ void X64::helper_done() {
     fp_ready_ = false;
 }
 
-X64::Cold& X64::cold_helper(const HelperInfo& h, const Ref* args) {
-    Cold& c = cold(Cold::call_if);
+X64::HelperCall X64::helper_call(const HelperInfo& h, const Ref* args) {
+    HelperCall c;
     c.helper = &h;
-    c.back = as.newLabel();
+    c.unretired = unretired_;
     for (unsigned n = 0; n < 3; ++n) {
         if (!args[n]) continue;
-        Cold::Arg& a = c.args[n];
+        HelperCall::Arg& a = c.args[n];
         const Value& v = value(args[n]);
-        if (v.at == At::flags || v.at == At::cond) fail(__func__);
-        a.at = v.at, a.reg = v.reg, a.slot = v.slot, a.spill = v.spill, a.type = type_of(args[n]), a.imm = inst(args[n]).imm;
+        if (v.at == At::flags || v.at == At::cond || v.at == At::folded) fail(__func__);
+        // A constant may stand behind the load that does the work of its call.
+        a.at = is_const(args[n]) && v.at == At::nowhere ? At::constant : v.at, a.reg = v.reg, a.slot = v.slot, a.spill = v.spill, a.type = type_of(args[n]), a.imm = inst(args[n]).imm;
     }
     for (Reg r = 0; r < 16; ++r) {
         if (!(kTempMask >> r & 1)) continue;
@@ -199,7 +202,7 @@ X64::Cold& X64::cold_helper(const HelperInfo& h, const Ref* args) {
     return c;
 }
 
-void X64::cold_call_if(Cold& c) {
+void X64::cold_call(const HelperCall& c) {
     const HelperInfo& h = *c.helper;
     const bool faults = h.flags & HelperMayFault;
     const SlotSet saved = caller_saved_slots();
@@ -209,10 +212,17 @@ void X64::cold_call_if(Cold& c) {
     static constexpr Reg kTemps[4] = {rax, rcx, rdx, rsi};
     for (unsigned n = 0; n < 4; ++n) as.mov(keep(n), r64(kTemps[n]));
     for (unsigned n = 0; n < 3; ++n) {
-        const Cold::Arg& a = c.args[n];
+        const HelperCall::Arg& a = c.args[n];
         const Reg t = kArgs[n];
         const unsigned size = bytes(a.type);
         x86::Mem from;
+        if (a.loaded) {
+            from = context(offsetof(ExecContext, scratch) + 8 * kScratchValue, size);
+            if (size == 8) as.mov(r64(t), from);
+            else if (a.is_signed) size == 4 ? as.movsxd(r64(t), from) : as.movsx(r64(t), from);
+            else as.mov(r32(t), from);
+            continue;
+        }
         if (a.at == At::nowhere) {
             as.mov(r32(t), Imm(0));
             continue;
@@ -252,6 +262,7 @@ void X64::cold_call_if(Cold& c) {
         as.jne(rx(thunks.exit_fault_clean));
     }
     if (h.flags) as.mov(context(offsetof(ExecContext, unretired), 4), Imm(0));
+    if (c.keep_result) as.mov(context(offsetof(ExecContext, scratch) + 8 * kScratchValue, 8), x86::rax);
     load_pinned(h.writes | saved);
     for (unsigned n = 0; n < 4; ++n) {
         if (c.temps >> kTemps[n] & 1) as.mov(r64(kTemps[n]), keep(n));
@@ -259,7 +270,6 @@ void X64::cold_call_if(Cold& c) {
     for (Reg r = xmm0; r < 32; ++r) {
         if (c.xmms >> r & 1) avx() ? as.vmovaps(xmm(r), x86::ptr(x86::rsp, kXmmSaveAt + 16 * (r - xmm0), 16)) : as.movaps(xmm(r), x86::ptr(x86::rsp, kXmmSaveAt + 16 * (r - xmm0), 16));
     }
-    as.jmp(c.back_at);
 }
 
 void emit_call(X64& e, const Inst& i) {
@@ -410,18 +420,23 @@ void X64::leave() { as.jmp(rx(in_memory_ ? thunks.exit_leave_clean : thunks.exit
 // ---- floating-point control
 
 void X64::fp_begin() {
-    if (!fp_ready_) fp_switch(Cold::fp_in, CC::kE, true);
-}
-void X64::fp_end() { fp_switch(Cold::fp_out, CC::kNE, false); }
-
-/// Exchanges the host's control word and the guest's, out of line; kE: unless the guest's is loaded, kNE: when it is.
-void X64::fp_switch(Cold::Kind kind, CC when, bool ready) {
+    if (fp_ready_) return;
     clobber();
-    Cold& c = cold(kind);
+    Cold& c = cold(Cold::fp_in);
+    c.back = as.newLabel();
+    as.test(context(offsetof(ExecContext, scratch) + 8 * kScratchFp, 1), Imm(kLiveMxcsr));
+    jump_cold(CC::kZ, c);
+    as.bind(c.back);
+    fp_ready_ = true;
+}
+void X64::fp_end() {
+    clobber();
+    Cold& c = cold(Cold::fp_out);
     c.back = as.newLabel();
     as.cmp(context(offsetof(ExecContext, scratch) + 8 * kScratchFp, 1), Imm(0));
-    jump_cold(when, c);
+    jump_cold(CC::kNE, c);
     as.bind(c.back);
-    fp_ready_ = ready;
+    fp_ready_ = false;
+    x87_out_ = true;
 }
 }  // namespace calque::jit::x64

@@ -71,10 +71,26 @@ struct ThunkBuilder {
         as.or_(x86::eax, Imm(0x1f80));
         as.mov(scratch_word(kScratchMxcsr, 4), x86::eax);
         as.ldmxcsr(scratch_word(kScratchMxcsr, 4));
-        as.mov(scratch_word(kScratchFp, 1), Imm(1));
+        as.or_(scratch_word(kScratchFp, 1), Imm(kLiveMxcsr));
         as.pop(x86::rax);
         as.ret();
+        if (layout.x87) {
+            t.x87_enter = here();
+            emit_x87_enter(as, *layout.x87);
+            t.x87_leave = here();
+            for (Reg r : {rax, rcx, rdx}) as.push(r64(r));
+            emit_x87_leave(as, *layout.x87);
+            for (Reg r : {rdx, rcx, rax}) as.pop(r64(r));
+            as.ret();
+        }
         t.fp_leave = here();
+        const Label sse = as.newLabel(), out_of_here = as.newLabel();
+        as.test(scratch_word(kScratchFp, 1), Imm(kLiveX87));
+        as.jz(sse);
+        as.call(rx(t.x87_leave));
+        as.bind(sse);
+        as.test(scratch_word(kScratchFp, 1), Imm(kLiveMxcsr));
+        as.jz(out_of_here);
         as.push(x86::rax);
         as.stmxcsr(scratch_word(kScratchMxcsr, 4));
         as.mov(x86::eax, scratch_word(kScratchMxcsr, 4));
@@ -82,8 +98,9 @@ struct ThunkBuilder {
         as.or_(slot(control, 4), x86::eax);
         as.mov(scratch_word(kScratchMxcsr, 4), Imm(0x1f80));
         as.ldmxcsr(scratch_word(kScratchMxcsr, 4));
-        as.mov(scratch_word(kScratchFp, 1), Imm(0));
+        as.and_(scratch_word(kScratchFp, 1), Imm(0xff & ~kLiveMxcsr));
         as.pop(x86::rax);
+        as.bind(out_of_here);
         as.ret();
     }
 
@@ -132,7 +149,7 @@ struct ThunkBuilder {
     void slow(bool write, const Label& generic) {
         as.bind(generic);
         for (unsigned n = 3; n < 9; ++n) as.mov(save(n), r64(kSaved[n]));
-        const Label plain = as.newLabel(), after = as.newLabel(), fault = as.newLabel(), told = as.newLabel();
+        const Label plain = as.newLabel(), sse = as.newLabel(), after = as.newLabel(), fault = as.newLabel(), told = as.newLabel();
         as.mov(x86::eax, x86::ptr(x86::rsp, 8, 4));
         as.mov(x86::ecx, x86::eax);
         as.and_(x86::eax, Imm((1u << kBlockBits) - 1));
@@ -153,16 +170,22 @@ struct ThunkBuilder {
         as.mov(write ? x86::ecx : x86::edx, scratch_word(kScratchWhat, 4));
         call(write ? reinterpret_cast<const void*>(layout.write) : reinterpret_cast<const void*>(layout.read));
         if (!write) as.mov(scratch_word(kScratchValue, 8), x86::rax);
-        as.cmp(save(9), Imm(0));
-        as.je(after);
+        as.cmp(at_context(offsetof(ExecContext, fault), 1), Imm(0));
+        as.jne(fault);
+        as.mov(x86::rax, save(9));
+        as.test(x86::eax, Imm(kLiveX87));
+        as.jz(sse);
+        as.call(rx(t.x87_enter));
+        as.bind(sse);
+        as.test(x86::eax, Imm(kLiveMxcsr));
+        as.jz(after);
         as.call(rx(t.fp_enter));
         as.bind(after);
         for (unsigned n = 0; n < 9; ++n) as.mov(r64(kSaved[n]), save(n));
-        as.cmp(at_context(offsetof(ExecContext, fault), 1), Imm(0));
-        as.jne(fault);
         as.mov(at_context(offsetof(ExecContext, unretired), 4), Imm(0));
         as.ret(Imm(8));
         as.bind(fault);
+        for (unsigned n = 0; n < 9; ++n) as.mov(r64(kSaved[n]), save(n));
         as.add(x86::rsp, Imm(16));
         as.jmp(rx(t.exit_fault));
     }
@@ -279,7 +302,7 @@ constexpr Switch kSwitches[] = {
     {"shared_checks", "one TLB check for neighbouring accesses of a block", &Switches::share_checks},
     {"targets", "results made in the guest register's host register", &Switches::targets},
     {"avx", "AVX encodings for vectors", &Switches::avx},
-    {"x87", "the host's x87 for the guest's", &Switches::x87},
+    {"x87", "the guest's x87 in the host's", &Switches::x87},
     {"bmi", "BMI and LZCNT instructions", &Switches::bmi},
 };
 

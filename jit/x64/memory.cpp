@@ -12,6 +12,7 @@ void emit_constant(X64& e, const Inst& i) { e.value(e.index_of(i)).at = At::cons
 void emit_get(X64& e, const Inst& i) {
     const Ref self = e.index_of(i);
     if (i.slot == e.layout.fp_control) e.fp_end();
+    if (e.layout.x87 && e.layout.x87->has_slot(i.slot)) e.x87_end();
     const Reg p = e.pinned_reg(i.slot);
     if (p == kNoReg) e.get_state(self, i.slot);
     else e.alias_pinned(self, p);
@@ -21,6 +22,7 @@ void emit_set(X64& e, const Inst& i) {
     const Ref a = i.a;
     const unsigned size = bytes(i.type);
     if (i.slot == e.layout.fp_control) e.fp_end();
+    if (e.layout.x87 && e.layout.x87->has_slot(i.slot)) e.x87_end();
     if (const Reg p = e.pinned_reg(i.slot); p != kNoReg) {
         if (e.in_reg(a, p)) return;  // made there, or never changed
         e.before_set(i.slot, a);
@@ -279,6 +281,7 @@ void emit_load(X64& e, const Inst& i) {
     e.clobber();
     const Ref self = e.index_of(i);
     const unsigned size = bytes(i.type);
+    if (e.value(self).x87) return e.x87_load(i, access_code(e, size, false));
     X64::Cold& c = e.cold(X64::Cold::read);
     c.type = i.type;
     c.what = access_code(e, size, i.aux & 1);
@@ -306,6 +309,7 @@ void emit_load(X64& e, const Inst& i) {
 void emit_store(X64& e, const Inst& i) {
     e.clobber();
     const unsigned size = bytes(i.type);
+    if (e.value(e.index_of(i)).x87) return e.x87_store(i, access_code(e, size, false));
     X64::Cold& c = e.cold(X64::Cold::write);
     c.type = i.type;
     c.what = access_code(e, size, false);
@@ -349,13 +353,14 @@ void X64::cold_call_slow(Cold& c) {
     save_xmm(c.xmms);
     const x86::Mem value_at = context(offsetof(ExecContext, scratch) + 8 * kScratchValue, 8);
     if (c.kind == Cold::write) {
-        if (vec) vmovu(context(offsetof(ExecContext, vec), 16), c.value);
+        if (c.x87) x87_make(x87_[c.x87 - 1u]);
+        else if (vec) vmovu(context(offsetof(ExecContext, vec), 16), c.value);
         else if (c.has_imm) as.mov(value_at, Imm(c.imm));
         else as.mov(value_at, r64(c.value));
     }
     push_progress(c.unretired);
     call_thunk(c.kind == Cold::write ? thunks.slow_write[c.what] : thunks.slow_read[c.what]);
-    if (c.kind == Cold::read) {
+    if (c.kind == Cold::read && !c.x87) {
         if (vec) {
             vmovu(c.value, context(offsetof(ExecContext, vec), 16));
         } else {
@@ -366,6 +371,9 @@ void X64::cold_call_slow(Cold& c) {
         }
     }
     restore_xmm(c.xmms);
+    if (!c.x87) return;
+    const X87Access& x = x87_[c.x87 - 1u];
+    c.kind == Cold::write ? cold_call(x.second) : x87_loaded(x);
 }
 
 /// unretired and block in one word on the stack, which the thunk takes away; 0 when they did not fit and are in place already.

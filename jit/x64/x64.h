@@ -47,6 +47,8 @@ constexpr unsigned kBlockBits = 21;
 
 // Uses of ExecContext::scratch.
 constexpr unsigned kScratchAddress = 0, kScratchValue = 1, kScratchArena = 2, kScratchFp = 3, kScratchMxcsr = 4, kScratchWhat = 5, kScratchLinear = 6, kScratchX87 = 7;
+// Bits of scratch[kScratchFp]: what of the guest is in the host's registers; and that an x87 store's value has been made early.
+constexpr u8 kLiveMxcsr = 1, kLiveX87 = 2, kEarlyX87 = 4;
 
 inline x86::Gp gp(Reg r, unsigned bytes) {
     return bytes == 1 ? x86::Gp(x86::gpb_lo(r)) : bytes == 2 ? x86::Gp(x86::gpw(r)) : bytes == 4 ? x86::Gp(x86::gpd(r)) : x86::Gp(x86::gpq(r));
@@ -78,7 +80,9 @@ struct Thunks {
     u32 regroup[8]{};        // by view and, bit 2, write: see cold_group
     u32 raise = 0;           // rsi: fault code
     u32 fp_enter = 0;        // loads the guest's MXCSR
-    u32 fp_leave = 0;        // collects sticky flags, loads the host's MXCSR; keeps all registers
+    u32 fp_leave = 0;        // back to the host's MXCSR and x87; keeps all registers
+    u32 x87_enter = 0;       // loads the guest's x87 if it may; ZF clear when it is loaded; keeps all registers
+    u32 x87_leave = 0;       // stores it; keeps all registers
 };
 
 /// What EFLAGS hold beyond the host's own meaning.
@@ -190,8 +194,8 @@ public:
     void call_helper_if(const HelperInfo&, Ref cond, const Ref* args);
     // -- a helper out of line, in three steps: what it may write, what it is called with, and what is left
     void before_helper_writes(const HelperInfo&);
-    struct Cold;
-    Cold& cold_helper(const HelperInfo&, const Ref* args);
+    struct HelperCall;
+    HelperCall helper_call(const HelperInfo&, const Ref* args);
     void helper_done();
     void call_host(const void* fn);
     /// A vector op that the host lacks.
@@ -203,7 +207,7 @@ public:
     void spill_pinned(SlotSet slots);
     void load_pinned(SlotSet slots);
     void fp_begin();                // before a floating-point op: host MXCSR is the guest's
-    void fp_end();                  // before C++ that may look at the control slot, or the slot itself: host MXCSR is the host's
+    void fp_end();                  // before C++, and the control slot itself: host MXCSR is the host's, and so is its x87
     // -- vectors
     bool avx() const { return cpu.avx && sw.avx; }
     void vmov(const x86::Mem& to, Reg r) { avx() ? as.vmovaps(to, xmm(r)) : as.movaps(to, xmm(r)); }
@@ -220,11 +224,28 @@ public:
 
     u32 live_xmm() const;
 
+    /// A helper called out of line, and where its arguments are when the code branches there.
+    struct HelperCall {
+        struct Arg {
+            At at = At::nowhere;
+            Reg reg = 0;
+            u8 slot = 0;
+            u16 spill = 0;
+            Type type = Type::None;
+            u64 imm = 0;
+            bool loaded = false, is_signed = false;  // scratch[kScratchValue], to be widened
+        } args[3];
+        const HelperInfo* helper = nullptr;
+        u32 unretired = 0, xmms = 0, temps = 0;      // registers to be kept
+        bool keep_result = false;                    // goes to scratch[kScratchValue]
+    };
     /// Out-of-line pieces, emitted after the terminal.
     struct Cold {
-        enum Kind : u8 { read, write, guard, call_if, go, budget, refused, fp_in, fp_out } kind;
+        enum Kind : u8 { read, write, guard, call_if, go, budget, refused, fp_in, fp_out, x87_plain, x87_load, x87_store, x87_early, x87_out } kind;
         Label back;                           // where the way back leads, in the hot code
         u64 back_at = 0;                      // its address
+        Label again;                          // x87: where the instruction is done with the host's x87
+        u64 again_at = 0;
         u32 from = 0;                         // the jump that leads here: its displacement
         u8 what = 0;
         Type type = Type::None;
@@ -233,18 +254,27 @@ public:
         i64 imm = 0;
         u64 rip = 0;                          // go; guard: fault code
         u32 unretired = 0;
-        u32 xmms = 0, temps = 0;
+        u32 xmms = 0;
         u16 group = 0;                        // read, write: + 1
         bool leads = false;
         bool fixed = false;                   // the address is rip
         Reg index = kNoReg;                   // the group's pointer
         u16 at = 0;                           // offset in the group
-        // call_if: where the arguments were when the branch was taken
-        struct Arg { At at = At::nowhere; Reg reg = 0; u8 slot = 0; u16 spill = 0; Type type = Type::None; u64 imm = 0; } args[3];
-        const HelperInfo* helper = nullptr;
+        u16 x87 = 0;                          // read, write and x87_*: X87Access + 1
+        x86::Mem mem;                         // x87_load, x87_store: where the operand is
+        HelperCall call;                      // call_if, x87_plain, x87_early
     };
     Cold& cold(Cold::Kind);
-    void fp_switch(Cold::Kind, CC when, bool ready);
+
+    // -- the guest's x87 in the host's (x87.cpp)
+    X87Form x87_form(const Inst& call) const;
+    void x87_check(Cold&);
+    void x87_end();
+    void x87_load(const Inst&, u8 what);
+    void x87_store(const Inst&, u8 what);
+    void x87_early(const Inst&);
+    void x87_load_control(Reg value, const HelperInfo&, const Ref* args, const Label& back);
+    x86::Mem x87_value(unsigned size) const;
     /// A jump out of line. The displacement is filled in when the cold code is placed.
     void jump_cold(CC, Cold&);
     void jump_cold(Cold&);
@@ -302,7 +332,17 @@ private:
     void begin_code(u32 at, u32 end);
     void emit_hot();
     x86::Mem tlb_field(Reg index, bool write, size_t offset) const;
-    void cold_call_if(Cold&);
+    void cold_call(const HelperCall&);
+    /// An x87 instruction with its operand in memory: its helper, or what makes a store's value and what follows it.
+    struct X87Access {
+        X87Form form;
+        HelperCall first, second;
+        bool early = false;   // x87_early comes before
+    };
+    void cold_x87(Cold&);
+    void x87_try(Cold&);
+    void x87_loaded(const X87Access&);
+    void x87_make(const X87Access&);
     void jump_entry();
     Reg load_value(Ref r, u32 mask);
     void load_state(Reg d, u8 slot, Type t);
@@ -328,7 +368,9 @@ private:
     FlagKind flag_kind_ = FlagKind::none;
     u32 unretired_ = 0;
     bool fp_ready_ = false;
+    bool x87_out_ = false;            // the guest's x87 is in memory
     std::deque<Cold> cold_;
+    std::deque<X87Access> x87_;
     Label loop_;
     u64 loop_at_ = 0;
     asmjit::CodeHolder code_holder_;
@@ -345,7 +387,10 @@ private:
 #include "jit/ir/ops.inc"
 #undef OP
 
-/// The common path of an x87 helper's call, inline; false when there is none.
+/// An x87 helper's call as an instruction of the host's; false when it must be called.
 bool emit_x87(X64&, const Inst&);
+void emit_x87_host(x86::Assembler&, const X87Form&, x86::Mem operand);
+void emit_x87_enter(x86::Assembler&, const X87Layout&);
+void emit_x87_leave(x86::Assembler&, const X87Layout&);
 void emit_thunks(x86::Assembler&, const Arena&, const Layout&, void* state, const Switches&, Thunks&);
 }  // namespace calque::jit::x64
