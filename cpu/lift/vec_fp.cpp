@@ -19,6 +19,7 @@ struct FpRow {
 constexpr FpRow kRows[] = {
     FOUR(ADD, Op::vfadd), FOUR(SUB, Op::vfsub), FOUR(MUL, Op::vfmul), FOUR(DIV, Op::vfdiv),
     FOUR(MIN, Op::vfmin), FOUR(MAX, Op::vfmax), FOUR(SQRT, Op::vfsqrt), FOUR(CMP, Op::vfcmp),
+    FOUR(ROUND, Op::vfround),
     {Mn::CVTSS2SD, Op::vfcvt_f, Lane::F32, true},  {Mn::CVTSD2SS, Op::vfcvt_f, Lane::F64, true},
     {Mn::HADDPS, Op::vfhadd, Lane::F32, false},    {Mn::HADDPD, Op::vfhadd, Lane::F64, false},
     {Mn::HSUBPS, Op::vfhsub, Lane::F32, false},    {Mn::HSUBPD, Op::vfhsub, Lane::F64, false},
@@ -85,6 +86,7 @@ void to_mmx(Lifter& l, const Insn& in, Lane lane, bool truncate) {
 
 void lift_vec_fp(Lifter& l, const Insn& in) { arithmetic(l, in, 0); }
 void lift_vec_fp_compare(Lifter& l, const Insn& in) { arithmetic(l, in, static_cast<u8>((last(in).value & (in.vex ? 31 : 7)) << 1)); }
+void lift_vec_fp_round(Lifter& l, const Insn& in) { arithmetic(l, in, static_cast<u8>((last(in).value & 15) << 1)); }
 void lift_cmpsd_sse(Lifter& l, const Insn& in) { lift_vec_fp_compare(l, in); }
 
 void lift_comis(Lifter& l, const Insn& in) {
@@ -93,6 +95,23 @@ void lift_comis(Lifter& l, const Insn& in) {
     const Lane lane = in.mn == Mn::UCOMISS || in.mn == Mn::COMISS ? Lane::F32 : Lane::F64;
     const Val b = source(l, in.op[1], jit::lane_bytes(lane));
     l.set_flags(compute(l, {Op::vfcomi, lane, quiet ? kQuiet : u8{0}, Type::I16}, l.xmm(in.op[0].reg), b));
+}
+
+// SDM vol. 2A, "DPPS": products that the immediate leaves out are +0.0 and raise nothing, which those of zeros are. The sums are
+// made of neighbours, in two steps of which each raises its exceptions; that is HADDPS.
+void lift_dot(Lifter& l, const Insn& in) {
+    if (!begin_sse(l)) return;
+    const bool wide = in.mn == Mn::DPPD;
+    const Lane lane = wide ? Lane::F64 : Lane::F32, bits = wide ? Lane::I64 : Lane::I32;
+    const u8 all = wide ? 3 : 15, taken = static_cast<u8>(last(in).value >> 4 & all), given = static_cast<u8>(last(in).value & all);
+    const auto only = [&](u8 lanes, Halves v) {
+        if (lanes == all) return v;
+        return each(v, [&](Val x) { return l.ir.vec(Op::vblend, bits, l.ir.vec(Op::vzero, Lane::I64), x, lanes); });
+    };
+    const Halves b = sources(l, second(in), 16), a = registers(l, first(in).reg);
+    Halves r = compute(l, {Op::vfmul, lane}, only(taken, a), only(taken, b));
+    for (unsigned n = wide ? 1 : 0; n < 2; ++n) r = compute(l, {Op::vfhadd, lane}, r, r);
+    put(l, in.op[0].reg, only(given, r));
 }
 
 void lift_cvtss2si(Lifter& l, const Insn& in) { to_integer(l, in, Lane::F32, false); }

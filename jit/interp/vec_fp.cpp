@@ -89,6 +89,16 @@ u64 to_integer(Type t, F x, bool truncate, FpEnv& env) {
     return static_cast<u32>(to_int<i32>(x, mode, env));
 }
 
+/// `how`: the immediate of ROUNDPS.
+template <class F>
+F round_as(F x, unsigned how, FpEnv& env) {
+    const Round usual = env.rounding;
+    if (!(how & 4)) env.rounding = static_cast<Round>(how & 3);
+    const F r = round_to_int(x, env, !(how & 8));
+    env.rounding = usual;
+    return r;
+}
+
 template <class F>
 V128 arithmetic(Op op, Type type, u8 aux, const V128& a, const V128& b, FpEnv& env) {
     const bool scalar = aux & 1;
@@ -102,6 +112,7 @@ V128 arithmetic(Op op, Type type, u8 aux, const V128& a, const V128& b, FpEnv& e
     case Op::vfmin: return run([](F x, F y, FpEnv& e) { return fp::min(x, y, e).bits; });
     case Op::vfmax: return run([](F x, F y, FpEnv& e) { return fp::max(x, y, e).bits; });
     case Op::vfsqrt: return run([](F, F y, FpEnv& e) { return fp::sqrt(y, e).bits; });
+    case Op::vfround: return run([how = aux >> 1](F, F y, FpEnv& e) { return round_as(y, static_cast<unsigned>(how), e).bits; });
     case Op::vfhadd: return neighbours<F>(a, b, false, env);
     case Op::vfhsub: return neighbours<F>(a, b, true, env);
     case Op::vfaddsub: return add_subtract<F>(a, b, env);
@@ -182,6 +193,7 @@ FP_OP(vfdiv)
 FP_OP(vfmin)
 FP_OP(vfmax)
 FP_OP(vfsqrt)
+FP_OP(vfround)
 FP_OP(vfhadd)
 FP_OP(vfhsub)
 FP_OP(vfaddsub)

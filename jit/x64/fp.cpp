@@ -61,6 +61,14 @@ void emit_vfsqrt(X64& e, const Inst& i) {
     vec_unary(e, i, i.b, wide ? Inst_::kIdSqrtpd : Inst_::kIdSqrtps, wide ? Inst_::kIdVsqrtpd : Inst_::kIdVsqrtps);
 }
 
+void emit_vfround(X64& e, const Inst& i) {
+    const int how = i.aux >> 1 & 15;
+    if (i.aux & 1) return fp_binary(e, i, VFORMS(Round, round), how);
+    e.fp_begin();
+    const bool wide = i.lane() == Lane::F64;
+    vec_unary(e, i, i.b, wide ? Inst_::kIdRoundpd : Inst_::kIdRoundps, wide ? Inst_::kIdVroundpd : Inst_::kIdVroundps, how);
+}
+
 void emit_vfcomi(X64& e, const Inst& i) {
     e.fp_begin();
     e.clobber();

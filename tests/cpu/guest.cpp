@@ -34,8 +34,8 @@ jit::EngineOptions options(Engine e) {
 Segment flat(u16 selector, u32 attr) { return {selector, attr, 0xffffffff, 0}; }
 }  // namespace
 
-Guest::Guest(Engine e, std::string_view name, int)
-    : model{model_named(name)},
+Guest::Guest(Engine e, const CpuModel& wanted)
+    : model{wanted},
       cpu{std::make_unique<Cpu>(model, CpuWiring{memory, ports, ack, clock, nullptr, &smm, &ferr}, options(e))},
       rax{s().gpr[RAX]}, rbx{s().gpr[RBX]}, rcx{s().gpr[RCX]}, rdx{s().gpr[RDX]}, rsp{s().gpr[RSP]}, rbp{s().gpr[RBP]}, rsi{s().gpr[RSI]},
       rdi{s().gpr[RDI]} {
@@ -43,7 +43,9 @@ Guest::Guest(Engine e, std::string_view name, int)
     ack.intr = &cpu->intr();
 }
 
-Guest::Guest(Engine e, Mode m, std::string_view hex, std::string_view name) : Guest{e, name, 0} {
+Guest::Guest(Engine e, Mode m, std::string_view hex, std::string_view name) : Guest{e, m, hex, model_named(name)} {}
+
+Guest::Guest(Engine e, Mode m, std::string_view hex, const CpuModel& wanted) : Guest{e, wanted} {
     for (unsigned v = 0; v < 256; ++v) {
         memory.ram[at::Handlers + 16 * v] = memory.ram[at::OwnHandlers + 16 * v] = 0xf4;
         put(at::Ivt + 4 * v, m == Mode::vm86 ? at::OwnHandlers + 16 * v : at::Handlers + 16 * v, 4);

@@ -97,6 +97,7 @@ struct Edges final : EdgeLine {
 
 struct Guest {
     Guest(Engine e, Mode m, std::string_view hex, std::string_view model = "default");
+    Guest(Engine e, Mode m, std::string_view hex, const CpuModel& model);
 
     // ---- running
     Cpu::Stop run(u64 n) { return cpu->run_until(cpu->icount() + n); }
@@ -153,7 +154,7 @@ struct Guest {
     u64 &rax, &rbx, &rcx, &rdx, &rsp, &rbp, &rsi, &rdi;
 
 private:
-    Guest(Engine e, std::string_view model, int);
+    Guest(Engine e, const CpuModel& model);
 };
 
 }  // namespace calque::test

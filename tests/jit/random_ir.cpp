@@ -469,7 +469,8 @@ private:
         const Lane l = r_.one_in(2) ? Lane::F32 : Lane::F64;
         const u8 scalar = r_.one_in(2);
         const Ref b = value(Type::V128);
-        switch (r_.below(11)) {
+        switch (r_.below(12)) {
+        case 11: vec(Op::vfround, l, a, b, static_cast<u8>(scalar | r_.below(16) << 1)); break;
         case 10: vec(static_cast<Op>(static_cast<u8>(Op::vfhadd) + r_.below(3)), l, a, b); break;
         case 0: case 1: case 2: vec(static_cast<Op>(static_cast<u8>(Op::vfadd) + r_.below(7)), l, a, b, scalar); break;
         case 3: vec(Op::vfcmp, l, a, b, static_cast<u8>(scalar | r_.below(32) << 1)); break;
