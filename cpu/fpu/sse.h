@@ -1,6 +1,6 @@
 // What the vector rules tell their helpers, packed into one constant.
 #pragma once
-#include "jit/ir/ir.h"
+#include "cpu/state.h"
 
 namespace calque {
 
@@ -20,4 +20,14 @@ struct FpOp {
     }
 };
 static_assert(static_cast<unsigned>(jit::Op::count) <= 256);
+
+/// An access to memory of which a mask leaves elements out: for helper_masked_load and helper_masked_store.
+struct MaskedMove {
+    Seg seg = DS;
+    u8 lane_bytes = 4, bytes = 16, address_bytes = 8;
+    constexpr u64 pack() const { return u64{seg} | u64{lane_bytes} << 8 | u64{bytes} << 16 | u64{address_bytes} << 24; }
+    static constexpr MaskedMove unpack(u64 v) {
+        return {static_cast<Seg>(v & 7), static_cast<u8>(v >> 8), static_cast<u8>(v >> 16), static_cast<u8>(v >> 24)};
+    }
+};
 }  // namespace calque

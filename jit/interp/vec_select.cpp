@@ -54,8 +54,22 @@ VEC_OP(vinsert_lane) {
     out = vec_of<u32>(x);
 }
 
+VEC_OP(vshuffle_by) {
+    const V128 by = B;
+    if (lane_bytes(i.lane()) == 8) {
+        const V128 a = A;
+        out = {by.lo & 2 ? a.hi : a.lo, by.hi & 2 ? a.hi : a.lo};
+        return;
+    }
+    const auto x = lanes_of<u32>(A);
+    auto y = lanes_of<u32>(by);
+    for (u32& v : y) v = x[v & 3];
+    out = vec_of<u32>(y);
+}
+
 VEC_OP(vtest) {
-    const V128 a = A, b = B;
+    const u64 which = i.lane() == Lane::F32 ? 0x8000000080000000 : i.lane() == Lane::F64 ? 0x8000000000000000 : ~u64{0};
+    const V128 a = A, b = {B.lo & which, B.hi & which};
     const bool zf = ((a.lo & b.lo) | (a.hi & b.hi)) == 0, cf = ((~a.lo & b.lo) | (~a.hi & b.hi)) == 0;
     out = {u64{fl::One} | (zf ? fl::ZF : 0) | (cf ? fl::CF : 0), 0};
 }

@@ -64,6 +64,13 @@ void emit_vinsert(X64& e, const Inst& i) {
 void emit_vshuffle(X64& e, const Inst& i) { vec_unary(e, i, i.a, Inst_::kIdPshufd, Inst_::kIdVpshufd, i.aux); }
 void emit_vshuffle_lo(X64& e, const Inst& i) { vec_unary(e, i, i.a, Inst_::kIdPshuflw, Inst_::kIdVpshuflw, i.aux); }
 void emit_vshuffle_hi(X64& e, const Inst& i) { vec_unary(e, i, i.a, Inst_::kIdPshufhw, Inst_::kIdVpshufhw, i.aux); }
+void emit_vshuffle_by(X64& e, const Inst& i) {
+    if (!e.avx()) return e.compute_by_call(i);
+    const Reg a = e.use(i.a), b = e.use(i.b);
+    const Reg d = e.dies_in_temp(i.a) ? a : e.scratch_xmm();
+    lane_bytes(i.lane()) == 8 ? e.as.vpermilpd(xmm(d), xmm(a), xmm(b)) : e.as.vpermilps(xmm(d), xmm(a), xmm(b));
+    e.define(i, d, true);
+}
 void emit_valign(X64& e, const Inst& i) { vec_binary(e, i, Inst_::kIdPalignr, Inst_::kIdVpalignr, i.aux); }
 void emit_vshuffle2(X64& e, const Inst& i) {
     const bool wide = i.lane() == Lane::I64 || i.lane() == Lane::F64;
@@ -133,9 +140,12 @@ void emit_vwiden_u(X64& e, const Inst& i) {
 // ---- to integers and flags
 
 void emit_vtest(X64& e, const Inst& i) {
+    const bool signs = i.lane() == Lane::F32 || i.lane() == Lane::F64;
+    if (signs && !e.avx()) return e.compute_by_call(i);
     e.clobber();
     const Reg a = e.use(i.a), b = e.use(i.b);
-    e.avx() ? e.as.vptest(xmm(a), xmm(b)) : e.as.ptest(xmm(a), xmm(b));
+    if (signs) i.lane() == Lane::F32 ? e.as.vtestps(xmm(a), xmm(b)) : e.as.vtestpd(xmm(a), xmm(b));
+    else e.avx() ? e.as.vptest(xmm(a), xmm(b)) : e.as.ptest(xmm(a), xmm(b));
     e.holds_flags(e.index_of(i), FlagKind::exact);  // the host too clears OF, SF, AF and PF
 }
 

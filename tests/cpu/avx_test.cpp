@@ -38,11 +38,158 @@ struct Avx : Guest {
     }
 };
 
-// What is in a register: elements that name themselves.
+/// op ymm1, ymm2, ymm3 or a part of it.
+struct Row {
+    const char *name, *code;
+    V128 lo, hi;   // of the result
+};
+// What is in the registers: elements that name themselves.
 constexpr V128 kA{0xa1a1a1a1a0a0a0a0, 0xa3a3a3a3a2a2a2a2}, kAHigh{0xa5a5a5a5a4a4a4a4, 0xa7a7a7a7a6a6a6a6};
+constexpr V128 kB{0xb1b1b1b1b0b0b0b0, 0xb3b3b3b3b2b2b2b2}, kBHigh{0xb5b5b5b5b4b4b4b4, 0xb7b7b7b7b6b6b6b6};
 constexpr V128 kNone{0, 0};
 
+const Row kRows[] = {
+    {"vbroadcastss xmm1, xmm2", "C4 E2 79 18 CA", {0xa0a0a0a0a0a0a0a0, 0xa0a0a0a0a0a0a0a0}, kNone},
+    {"vbroadcastss ymm1, xmm2", "C4 E2 7D 18 CA", {0xa0a0a0a0a0a0a0a0, 0xa0a0a0a0a0a0a0a0}, {0xa0a0a0a0a0a0a0a0, 0xa0a0a0a0a0a0a0a0}},
+    {"vbroadcastsd ymm1, xmm2", "C4 E2 7D 19 CA", {kA.lo, kA.lo}, {kA.lo, kA.lo}},
+    {"vbroadcastss ymm1, [rbx+4]", "C4 E2 7D 18 4B 04", {0xb1b1b1b1b1b1b1b1, 0xb1b1b1b1b1b1b1b1}, {0xb1b1b1b1b1b1b1b1, 0xb1b1b1b1b1b1b1b1}},
+    {"vbroadcastsd ymm1, [rbx+8]", "C4 E2 7D 19 4B 08", {kB.hi, kB.hi}, {kB.hi, kB.hi}},
+    {"vbroadcastf128 ymm1, [rbx+8]", "C4 E2 7D 1A 4B 08", {kB.hi, kBHigh.lo}, {kB.hi, kBHigh.lo}},
+    {"vinsertf128 ymm1, ymm2, xmm3, 0", "C4 E3 6D 18 CB 00", kB, kAHigh},
+    {"vinsertf128 ymm1, ymm2, [rbx+8], 1", "C4 E3 6D 18 4B 08 01", kA, {kB.hi, kBHigh.lo}},
+    {"vextractf128 xmm1, ymm3, 1", "C4 E3 7D 19 D9 01", kBHigh, kNone},
+    {"vperm2f128 ymm1, ymm2, ymm3, 12h", "C4 E3 6D 06 CB 12", kB, kAHigh},
+    {"vperm2f128 ymm1, ymm2, ymm3, 38h", "C4 E3 6D 06 CB 38", kNone, kBHigh},
+    {"vpermilps ymm1, ymm2, 1Bh", "C4 E3 7D 04 CA 1B", {0xa2a2a2a2a3a3a3a3, 0xa0a0a0a0a1a1a1a1}, {0xa6a6a6a6a7a7a7a7, 0xa4a4a4a4a5a5a5a5}},
+    {"vpermilpd ymm1, ymm2, 06h", "C4 E3 7D 05 CA 06", {kA.lo, kA.hi}, {kAHigh.hi, kAHigh.lo}},
+    // Of B's elements the bits 0 and 1, or bit 1, are 0, 1, 2, 3 and 0, 1, 0, 1 (b0b1b2b3 and their like).
+    {"vpermilps ymm1, ymm2, ymm3", "C4 E2 6D 0C CB", kA, kAHigh},
+    {"vpermilpd ymm1, ymm2, ymm3", "C4 E2 6D 0D CB", kA, kAHigh},
+};
 }  // namespace
+
+TEST_CASE("AVX's own moves") {
+    for (Engine e : engines())
+        for (const Row& r : kRows) {
+            CAPTURE(r.name);
+            Avx g{e, r.code};
+            g.set(1, {k1s, k1s}, {k1s, k1s}), g.set(2, kA, kAHigh), g.set(3, kB, kBHigh);
+            for (unsigned i = 0; i < 2; ++i) g.put(D + 16 * i, i ? kBHigh.lo : kB.lo, 8), g.put(D + 16 * i + 8, i ? kBHigh.hi : kB.hi, 8);
+            g.step();
+            CHECK(g.vector() == -1);
+            g.check(1, r.lo, r.hi);
+        }
+}
+
+TEST_CASE("VPERMILPS and VPERMILPD choose by the low bits of each element, and by bit 1") {
+    for (Engine e : engines()) {
+        Avx g{e, "C4 E2 6D 0C CB C4 E2 6D 0D E5"};   // vpermilps ymm1, ymm2, ymm3; vpermilpd ymm4, ymm2, ymm5
+        g.set(2, kA, kAHigh);
+        g.set(3, floats(7, 2, 1, 4), floats(0xfffffffe, 0, 3, 3));
+        g.set(5, {2, 1}, {1, k1s});
+        g.step(2);
+        g.check(1, {0xa2a2a2a2a3a3a3a3, 0xa0a0a0a0a1a1a1a1}, {0xa4a4a4a4a6a6a6a6, 0xa7a7a7a7a7a7a7a7});
+        g.check(4, {kA.hi, kA.lo}, {kAHigh.lo, kAHigh.hi});
+    }
+}
+
+TEST_CASE("VEXTRACTF128 stores 16 bytes") {
+    for (Engine e : engines()) {
+        Avx g{e, "C4 E3 7D 19 53 04 01"};   // vextractf128 [rbx+4], ymm2, 1
+        g.set(2, kA, kAHigh);
+        g.step();
+        CHECK(g.get(D + 4, 8) == kAHigh.lo);
+        CHECK(g.get(D + 12, 8) == kAHigh.hi);
+        CHECK(g.get(D + 20, 4) == 0);
+    }
+}
+
+TEST_CASE("VTESTPS and VTESTPD look at sign bits only") {
+    constexpr u64 kNoSigns = 0x7fffffff7fffffff;
+    struct Case {
+        const char* code;
+        V128 a, a_high, b, b_high;
+        u32 flags;
+    };
+    const Case cases[] = {
+        {"C4 E2 7D 0E CA", {k1s, 0}, {0, 0}, {kNoSigns, kNoSigns}, {kNoSigns, kNoSigns}, eflags::ZF | eflags::CF},
+        {"C4 E2 7D 0E CA", {0, 0}, {1u << 31, 0}, {0, 0}, {k1s, 0}, 0},
+        {"C4 E2 7D 0E CA", {0, 0}, {1u << 31, 0}, {0, 0}, {1u << 31, 0}, eflags::CF},
+        {"C4 E2 79 0E CA", {1u << 31, 0}, {k1s, k1s}, {k1s, 0}, {k1s, 0}, 0},
+        {"C4 E2 79 0E CA", {0, 0}, {k1s, k1s}, {k1s, 0}, {k1s, 0}, eflags::ZF},
+        {"C4 E2 7D 0F CA", {1u << 31, 0}, {0, 0}, {1u << 31, kNoSigns}, {0, 0}, eflags::ZF | eflags::CF},
+        {"C4 E2 7D 0F CA", {0, 0}, {0, k1s}, {0, 0}, {0, k1s}, eflags::CF},
+    };
+    for (Engine e : engines())
+        for (const Case& c : cases) {
+            CAPTURE(c.code);
+            Avx g{e, c.code};
+            g.set(1, c.a, c.a_high), g.set(2, c.b, c.b_high);
+            g.set_flags(2 | eflags::Arithmetic);
+            g.step();
+            CHECK((g.flags() & eflags::Arithmetic) == c.flags);
+        }
+}
+
+TEST_CASE("VMASKMOV accesses only what its mask names") {
+    for (Engine e : engines()) {
+        Avx g{e, "C4 E2 6D 2C 0B C4 E2 6D 2E 1B C4 E2 69 2D 23"};   // vmaskmovps ymm1, ymm2, [rbx]; vmaskmovps [rbx], ymm2, ymm3; vmaskmovpd xmm4, xmm2, [rbx]
+        const u64 at = D + 4096 - 8;   // of eight elements two are in the first page
+        g.rbx = at;
+        g.put(at, kA.lo, 8);
+        g.put(g.leaf_64(D + 4096), 0, 8);
+        g.refresh();
+        g.set(1, {k1s, k1s}, {k1s, k1s}), g.set(2, floats(0x7fffffff, 0x80000000, 0, 1), kNone), g.set(3, kB, kBHigh);
+        g.step();
+        CHECK(g.vector() == -1);
+        g.check(1, {kA.lo & 0xffffffff00000000, 0}, kNone);
+        g.step();
+        CHECK(g.vector() == -1);
+        CHECK(g.get(at, 8) == ((kB.lo & 0xffffffff00000000) | (kA.lo & 0xffffffff)));
+        g.low(2) = {k1s, k1s};
+        g.step(2);
+        CHECK(g.vector() == 14);
+        CHECK(g.s().cr2 == D + 4096);
+    }
+}
+
+TEST_CASE("VMASKMOV: elements behind the last address of the address size are at the first ones") {
+    for (Engine e : engines()) {
+        Avx g{e, "67 C4 E2 69 2C 0B", test::Mode::protected32};   // vmaskmovps xmm1, xmm2, [bp+di]
+        g.s().gpr[RBP] = 0xfff0, g.rdi = 0xc;
+        g.put(0, 0x12345678, 4);
+        g.set(1, {k1s, k1s}, {k1s, k1s}), g.set(2, {u64{1} << 63, 0}, kNone);
+        g.step();
+        g.check(1, {u64{0x12345678} << 32, 0}, kNone);
+    }
+}
+
+TEST_CASE("a masked store writes nothing when a part of it faults") {
+    for (Engine e : engines()) {
+        Avx g{e, "C4 E2 69 2E 1B"};   // vmaskmovps [rbx], xmm2, xmm3
+        const u64 at = D + 4096 - 8;
+        g.rbx = at;
+        g.put(g.leaf_64(D + 4096), 0, 8);
+        g.refresh();
+        g.set(2, {k1s, k1s}, kNone), g.set(3, kB, kBHigh);
+        g.step(2);
+        CHECK(g.vector() == 14);
+        CHECK(g.get(at, 8) == 0);
+    }
+}
+
+TEST_CASE("VZEROUPPER and VZEROALL reach eight registers outside of 64-bit code") {
+    for (Engine e : engines())
+        for (const test::Mode m : {test::Mode::long64, test::Mode::protected32}) {
+            Avx g{e, "C5 F8 77 C5 FC 77", m};
+            for (unsigned n = 0; n < 16; ++n) g.set(n, kA, kAHigh);
+            const V128 above = m == test::Mode::long64 ? kNone : kAHigh, low_above = m == test::Mode::long64 ? kNone : kA;
+            g.step();
+            g.check(0, kA, kNone), g.check(7, kA, kNone), g.check(8, kA, above), g.check(15, kA, above);
+            g.step();
+            g.check(0, kNone, kNone), g.check(7, kNone, kNone), g.check(8, low_above, above);
+        }
+}
 
 TEST_CASE("ROUNDPS: modes of its own or MXCSR's, and PE only without bit 3") {
     // 2.5, -2.5, 3.5, -0.25

@@ -448,7 +448,7 @@ private:
             {Op::vmin_u, Lane::I8, Lane::I32, 1},      {Op::vmax_s, Lane::I8, Lane::I32, 1},     {Op::vmax_u, Lane::I8, Lane::I32, 1},
             {Op::vcmp_eq, Lane::I8, Lane::I64, 1},     {Op::vcmp_gt_s, Lane::I8, Lane::I64, 1},  {Op::vpack_u, Lane::I16, Lane::I32, 1},
             {Op::vblend, Lane::I16, Lane::I64, 256},   {Op::vblend_sign, Lane::I32, Lane::I64, 1}, {Op::vblend_sign, Lane::I8, Lane::I8, 1},
-            {Op::vinsert_lane, Lane::I32, Lane::I32, 256},
+            {Op::vinsert_lane, Lane::I32, Lane::I32, 256}, {Op::vshuffle_by, Lane::I32, Lane::I64, 1},
         };
         if (r_.one_in(8)) {
             const unsigned from = r_.below(3);
@@ -457,7 +457,8 @@ private:
         }
         if (r_.one_in(16)) {
             const Ref b = value(Type::V128);
-            flags_.push_back(vec(Op::vtest, Lane::I64, a, b, 0, Type::I16));
+            static constexpr Lane l[] = {Lane::I64, Lane::F32, Lane::F64};
+            flags_.push_back(vec(Op::vtest, l[r_.below(3)], a, b, 0, Type::I16));
             return;
         }
         const Shape& s = shapes[r_.below(std::size(shapes))];
