@@ -26,7 +26,7 @@ bool settle(CpuState& s, const FpEnv& env) {
 u64 helper_vec_fp(CpuState& s, u64 a, u64, u64) {
     const FpOp op = FpOp::unpack(a);
     FpEnv env = jit::fp_environment(s.mxcsr);
-    const auto half = [&](unsigned n) { return jit::vec_fp(op.op, op.type, op.lane, op.aux, s.vec_arg[n], s.vec_arg[2 + n], env); };
+    const auto half = [&](unsigned n) { return jit::vec_fp(op.op, op.type, op.lane, op.aux, s.vec_arg[n], s.vec_arg[2 + n], s.vec_arg[4 + n], env); };
     const V128 lo = half(0), hi = op.wide ? half(1) : V128{0, 0};
     if (settle(s, env)) return 0;
     s.vec_arg[0] = lo, s.vec_arg[1] = hi;

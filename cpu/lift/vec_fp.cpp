@@ -35,9 +35,6 @@ constexpr auto kByMnemonic = [] {
 constexpr u8 kScalar = 1, kTruncate = 2, kQuiet = 2;
 constexpr u8 truncation(bool on) { return on ? kTruncate : u8{0}; }
 
-/// Results of 64 bits in the low part of each half come together in one register.
-Val join(Lifter& l, Halves v) { return v.hi ? l.ir.vec(Op::vunpack_lo, Lane::I64, v.lo, v.hi) : v.lo; }
-
 void arithmetic(Lifter& l, const Insn& in, u8 aux) {
     if (!begin_sse(l)) return;
     const FpRow& row = kByMnemonic[static_cast<size_t>(in.mn)];

@@ -68,12 +68,12 @@ void set_mmx(Lifter& l, u8 n, Val v) { l.ir.set(static_cast<u8>(slot::mmx + n), 
 
 namespace {
 /// By the helper, through the slots for its arguments.
-Halves compute_checked(Lifter& l, FpOp op, Halves a, Halves b) {
+Halves compute_checked(Lifter& l, FpOp op, Halves a, Halves b, Halves c) {
     const auto slot_of = [](unsigned n) { return static_cast<u8>(slot::vec_arg + n); };
     const auto pass = [&](unsigned n, Val v) {
         if (v) l.ir.set(slot_of(n), v.type == Type::V128 ? v : from_int(l, v));
     };
-    pass(0, a.lo), pass(1, a.hi), pass(2, b.lo), pass(3, b.hi);
+    pass(0, a.lo), pass(1, a.hi), pass(2, b.lo), pass(3, b.hi), pass(4, c.lo), pass(5, c.hi);
     op.wide = static_cast<bool>(a.hi);
     const Val r = l.call(Helper::vec_fp, op.type == Type::V128 ? Type::None : op.type, l.c64(op.pack()));
     if (op.type != Type::V128) return {r, {}};
@@ -82,8 +82,9 @@ Halves compute_checked(Lifter& l, FpOp op, Halves a, Halves b) {
 }
 }  // namespace
 
-Halves compute(Lifter& l, const FpOp& op, Halves a, Halves b) {
-    if (l.has(mode::SseUnmasked)) return compute_checked(l, op, a, b);
-    return each(a, b, [&](Val x, Val y) { return l.ir.vec(op.op, op.lane, x, y, op.aux, op.type); });
+Halves compute(Lifter& l, const FpOp& op, Halves a, Halves b, Halves c) {
+    if (l.has(mode::SseUnmasked)) return compute_checked(l, op, a, b, c);
+    const Val lo = l.ir.vec(op.op, op.lane, a.lo, b.lo, op.aux, op.type, c.lo);
+    return {lo, a.hi ? l.ir.vec(op.op, op.lane, a.hi, b.hi, op.aux, op.type, c.hi) : Val{}};
 }
 }  // namespace calque::vector

@@ -76,6 +76,8 @@ void touch_mmx(Lifter&, u8 written);
 void set_mmx(Lifter&, u8 n, Val v64);
 
 /// A floating-point op, by the IR or by the helper that can deliver #XM. Both halves are there before anything is written.
-Halves compute(Lifter&, const FpOp&, Halves a, Halves b = {});
-inline Val compute(Lifter& l, const FpOp& op, Val a, Val b = {}) { return compute(l, op, Halves{a, {}}, Halves{b, {}}).lo; }
+Halves compute(Lifter&, const FpOp&, Halves a, Halves b = {}, Halves c = {});
+inline Val compute(Lifter& l, const FpOp& op, Val a, Val b = {}, Val c = {}) { return compute(l, op, Halves{a, {}}, Halves{b, {}}, Halves{c, {}}).lo; }
+/// Results of 64 bits in the low part of each half come together in one register.
+inline Val join(Lifter& l, Halves v) { return v.hi ? l.ir.vec(Op::vunpack_lo, Lane::I64, v.lo, v.hi) : v.lo; }
 }  // namespace calque::vector

@@ -123,6 +123,35 @@ V128 arithmetic(Op op, Type type, u8 aux, const V128& a, const V128& b, FpEnv& e
     }
 }
 
+template <class F>
+V128 fused(FusedForm form, const V128& a, const V128& b, const V128& c, FpEnv& env) {
+    using T = Raw<F>;
+    const auto x = lanes_of<T>(a), y = lanes_of<T>(b), z = lanes_of<T>(c);
+    Lanes<T> r = form.keep == 0 ? x : form.keep == 1 ? y : z;
+    for (unsigned i = 0; i < (form.scalar ? 1 : kLanes<T>); ++i) {
+        const bool negate_addend = form.negate_addend != (form.alternate && i % 2 == 0);
+        r[i] = fused_multiply_add(F{x[i]}, F{y[i]}, F{z[i]}, {form.negate_product, negate_addend}, env).bits;
+    }
+    return vec_of<T>(r);
+}
+
+V128 from_half(const V128& a, FpEnv& env) {
+    const auto x = lanes_of<u16>(a);
+    Lanes<u32> r;
+    for (unsigned i = 0; i < 4; ++i) r[i] = f16_to_f32({x[i]}, env).bits;
+    return vec_of<u32>(r);
+}
+
+V128 to_half(unsigned how, const V128& a, FpEnv& env) {
+    const Round usual = env.rounding;
+    if (!(how & 4)) env.rounding = static_cast<Round>(how & 3);
+    const auto x = lanes_of<u32>(a);
+    Lanes<u16> r{};
+    for (unsigned i = 0; i < 4; ++i) r[i] = f32_to_f16({x[i]}, env).bits;
+    env.rounding = usual;
+    return vec_of<u16>(r);
+}
+
 /// Between F32 and F64; `lane` is the source's.
 V128 convert(Lane lane, bool scalar, const V128& a, const V128& b, FpEnv& env) {
     if (lane == Lane::F32) {
@@ -157,13 +186,16 @@ V128 packed_from_int(Lane lane, const V128& a, FpEnv& env) {
 }
 }  // namespace
 
-V128 vec_fp(Op op, Type type, Lane lane, u8 aux, const V128& a, const V128& b, FpEnv& env) {
+V128 vec_fp(Op op, Type type, Lane lane, u8 aux, const V128& a, const V128& b, const V128& c, FpEnv& env) {
     V128 r;
     switch (op) {
     case Op::vfcvt_f: r = convert(lane, aux & 1, a, b, env); break;
     case Op::vfcvt_from_i: r = from_integer(lane, a, static_cast<i64>(b.lo), env); break;
     case Op::vfcvt_pi: r = packed_to_int(lane, aux & 2, a, env); break;
     case Op::vfcvt_pf: r = packed_from_int(lane, a, env); break;
+    case Op::vfcvt_from_h: r = from_half(a, env); break;
+    case Op::vfcvt_to_h: r = to_half(aux, a, env); break;
+    case Op::vfma: r = (lane == Lane::F32 ? fused<F32> : fused<F64>)(FusedForm::unpack(aux), a, b, c, env); break;
     default: r = lane == Lane::F32 ? arithmetic<F32>(op, type, aux, a, b, env) : arithmetic<F64>(op, type, aux, a, b, env);
     }
     // SDM vol. 1, "SSE and SSE2 SIMD Floating-Point Exceptions": pre-computation exceptions of any element come first.
@@ -176,14 +208,14 @@ void interp_vfcvt_from_i(InterpFrame& f, const InterpInst& i, Value& out) {
     FpEnv env = fp_environment(*f.fp_control);
     V128 n = f.v[i.b];
     if (i.type_b == Type::I32) n.lo = static_cast<u64>(i64{static_cast<i32>(n.lo)});
-    out = vec_fp(Op::vfcvt_from_i, i.type, i.lane(), i.aux, f.v[i.a], n, env);
+    out = vec_fp(Op::vfcvt_from_i, i.type, i.lane(), i.aux, f.v[i.a], n, {}, env);
     *f.fp_control |= env.flags;
 }
 
 #define FP_OP(name)                                                                                  \
     void interp_##name(InterpFrame& f, const InterpInst& i, Value& out) {                            \
         FpEnv env = fp_environment(*f.fp_control);                                                   \
-        out = vec_fp(Op::name, i.type, i.lane(), i.aux, f.v[i.a], f.v[i.b], env);                    \
+        out = vec_fp(Op::name, i.type, i.lane(), i.aux, f.v[i.a], f.v[i.b], f.v[i.c], env);          \
         *f.fp_control |= env.flags;                                                                  \
     }
 FP_OP(vfadd)
@@ -197,10 +229,13 @@ FP_OP(vfround)
 FP_OP(vfhadd)
 FP_OP(vfhsub)
 FP_OP(vfaddsub)
+FP_OP(vfma)
 FP_OP(vfcmp)
 FP_OP(vfcomi)
 FP_OP(vfcvt_f)
 FP_OP(vfcvt_to_i)
 FP_OP(vfcvt_pi)
 FP_OP(vfcvt_pf)
+FP_OP(vfcvt_from_h)
+FP_OP(vfcvt_to_h)
 }  // namespace calque::jit

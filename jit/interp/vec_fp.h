@@ -19,5 +19,5 @@ inline fp::FpEnv fp_environment(u32 control) {
 
 /// The result of a floating-point op of vec_ops.inc. Integers are in lo, zero-extended; `type` is Inst::type. Raises its flags
 /// in `env`; exceptions that are raised before an operation keep those raised after it of other lanes away when unmasked.
-V128 vec_fp(Op op, Type type, Lane lane, u8 aux, const V128& a, const V128& b, fp::FpEnv& env);
+V128 vec_fp(Op op, Type type, Lane lane, u8 aux, const V128& a, const V128& b, const V128& c, fp::FpEnv& env);
 }  // namespace calque::jit

@@ -19,6 +19,15 @@ constexpr Type int_type(unsigned byte_count) {
 enum class Lane : u8 { I8, I16, I32, I64, F32, F64 };
 constexpr unsigned lane_bytes(Lane l) { return l == Lane::F32 ? 4 : l == Lane::F64 ? 8 : 1u << static_cast<u8>(l); }
 
+/// What Inst::aux of vfma says.
+struct FusedForm {
+    bool scalar = false, negate_product = false, negate_addend = false;
+    bool alternate = false;   // even lanes have the addend's sign turned round
+    u8 keep = 0;              // scalar: the rest comes from a (0), b (1) or c (2)
+    constexpr u8 pack() const { return static_cast<u8>(scalar | negate_product << 1 | negate_addend << 2 | alternate << 3 | keep << 4); }
+    static constexpr FusedForm unpack(u8 v) { return {(v & 1) != 0, (v & 2) != 0, (v & 4) != 0, (v & 8) != 0, static_cast<u8>(v >> 4)}; }
+};
+
 enum class Cmp : u8 { eq, ne, ult, ule, slt, sle, ugt, uge, sgt, sge };
 
 /// Conditions over the packed flags, in the customary order; the lowest bit negates.

@@ -281,7 +281,7 @@ HostCpu HostCpu::detect() {
     const auto& f = asmjit::CpuInfo::host().features().x86();
     HostCpu c;
     c.avx = f.has(F::kAVX), c.bmi2 = f.has(F::kBMI2), c.lzcnt = f.has(F::kLZCNT), c.tzcnt = f.has(F::kBMI), c.popcnt = f.has(F::kPOPCNT);
-    c.sse42 = f.has(F::kSSE4_2);
+    c.sse42 = f.has(F::kSSE4_2), c.fma = f.has(F::kFMA), c.f16c = f.has(F::kF16C);
     c.logic_clears_af = x64::logic_clears_af();
     c.shift_flags = x64::shift_flags();
     return c;

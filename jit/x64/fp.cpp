@@ -123,4 +123,15 @@ void emit_vfcvt_pf(X64& e, const Inst& i) {
     const bool wide = i.lane() == Lane::F64;
     vec_unary(e, i, i.a, wide ? Inst_::kIdCvtdq2pd : Inst_::kIdCvtdq2ps, wide ? Inst_::kIdVcvtdq2pd : Inst_::kIdVcvtdq2ps);
 }
+
+void emit_vfcvt_from_h(X64& e, const Inst& i) {
+    if (!e.avx() || !e.cpu.f16c) return e.compute_by_call(i);
+    e.fp_begin();
+    vec_unary(e, i, i.a, 0, Inst_::kIdVcvtph2ps);
+}
+void emit_vfcvt_to_h(X64& e, const Inst& i) {
+    if (!e.avx() || !e.cpu.f16c) return e.compute_by_call(i);
+    e.fp_begin();
+    vec_unary(e, i, i.a, 0, Inst_::kIdVcvtps2ph, i.aux & 7);
+}
 }  // namespace calque::jit::x64

@@ -62,7 +62,7 @@ struct Switches {
          avx = true, bmi = true, x87 = true;
 };
 struct HostCpu {
-    bool avx = false, bmi2 = false, lzcnt = false, tzcnt = false, popcnt = false, sse42 = false, logic_clears_af = false;
+    bool avx = false, bmi2 = false, lzcnt = false, tzcnt = false, popcnt = false, sse42 = false, fma = false, f16c = false, logic_clears_af = false;
     bool shift_flags = false;   // flags of shifts, also by more than one, are as the IR defines them
     static HostCpu detect();
 };

@@ -74,6 +74,18 @@ F from_int(i64 v, FpEnv& env) {
 
 F64 f32_to_f64(F32 x, FpEnv& env) { return convert<F64>(x, true, env); }
 F32 f64_to_f32(F64 x, FpEnv& env) { return convert<F32>(x, true, env); }
+F32 f16_to_f32(F16 x, FpEnv& env) {
+    const bool daz = std::exchange(env.daz, false);
+    const F32 r = convert<F32>(x, false, env);
+    env.daz = daz;
+    return r;
+}
+F16 f32_to_f16(F32 x, FpEnv& env) {
+    const bool ftz = std::exchange(env.ftz, false);
+    const F16 r = convert<F16>(x, true, env);
+    env.ftz = ftz;
+    return r;
+}
 F80 widen(F32 x, FpEnv& env) { return convert<F80>(x, true, env); }
 F80 widen(F64 x, FpEnv& env) { return convert<F80>(x, true, env); }
 F32 f80_to_f32(F80 x, FpEnv& env) { return store<F32>(x, env); }

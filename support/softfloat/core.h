@@ -23,6 +23,11 @@ constexpr u64 kTop = u64{1} << 63;
 constexpr u64 kQuiet = u64{1} << 62;
 
 template <class F> struct Format;
+template <> struct Format<F16> {
+    using Bits = u16;
+    static constexpr int precision = 11, exp_bits = 5, emin = -14, emax = 15;
+    static constexpr F16 default_nan = kDefaultNan16;
+};
 template <> struct Format<F32> {
     using Bits = u32;
     static constexpr int precision = 24, exp_bits = 8, emin = -126, emax = 127;
@@ -103,7 +108,7 @@ inline F pack(bool sign, u32 biased, u64 sig) {
     } else {
         using B = typename T::Bits;
         const B frac = static_cast<B>((sig & (kTop - 1)) >> (64 - T::precision));
-        return {static_cast<B>((B{sign} << (T::precision + T::exp_bits - 1)) | (B{biased} << (T::precision - 1)) | frac)};
+        return {static_cast<B>((B{sign} << (T::precision + T::exp_bits - 1)) | (static_cast<B>(biased) << (T::precision - 1)) | frac)};
     }
 }
 template <class F> inline F zero(bool sign) { return pack<F>(sign, 0, 0); }

@@ -8,6 +8,10 @@
 
 namespace calque::fp {
 
+struct F16 {
+    u16 bits;
+    friend bool operator==(const F16&, const F16&) = default;
+};
 struct F32 {
     u32 bits;
     friend bool operator==(const F32&, const F32&) = default;
@@ -48,6 +52,7 @@ struct FpEnv {
 /// FCW.PC to significand bits; the reserved encoding 01 behaves as 64.
 constexpr u8 precision_of(unsigned pc) { return pc == 0 ? 24 : pc == 2 ? 53 : 64; }
 
+constexpr F16 kDefaultNan16{0xFE00};
 constexpr F32 kDefaultNan32{0xFFC00000};
 constexpr F64 kDefaultNan64{0xFFF8000000000000};
 constexpr F80 kDefaultNan80{0xC000000000000000, 0xFFFF};
@@ -59,6 +64,11 @@ template <class F> F sub(F a, F b, FpEnv&);
 template <class F> F mul(F a, F b, FpEnv&);
 template <class F> F div(F a, F b, FpEnv&);
 template <class F> F sqrt(F a, FpEnv&);
+/// a * b + c, rounded once, for F32 and F64. A NaN among the operands is looked for in this order; signs are not changed in one.
+struct FusedSigns {
+    bool negate_product = false, negate_addend = false;
+};
+template <class F> F fused_multiply_add(F a, F b, F c, FusedSigns, FpEnv&);
 /// Rounds to an integral value by env.rounding. `exact_flag` false keeps PE clear (ROUNDPS bit 3).
 template <class F> F round_to_int(F a, FpEnv&, bool exact_flag = true);
 
@@ -73,6 +83,9 @@ template <class F> F max(F a, F b, FpEnv&);
 // Between formats. From F32 and F64 as CVTSS2SD and FLD do (DE for denormals), from F80 as FST does (no DE).
 F64 f32_to_f64(F32, FpEnv&);
 F32 f64_to_f32(F64, FpEnv&);
+// Half precision (VCVTPH2PS, VCVTPS2PH): denormals are numbers on its side, and no exception, whatever `daz` and `ftz` say.
+F32 f16_to_f32(F16, FpEnv&);
+F16 f32_to_f16(F32, FpEnv&);
 F80 widen(F32, FpEnv&);
 F80 widen(F64, FpEnv&);
 F32 f80_to_f32(F80, FpEnv&);

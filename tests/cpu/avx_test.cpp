@@ -259,3 +259,104 @@ TEST_CASE("DPPS adds neighbours first") {
         CHECK(g.s().mxcsr == 0x1fa0);
     }
 }
+
+TEST_CASE("FMA rounds once") {
+    for (Engine e : engines()) {
+        // vfmadd213sd xmm1, xmm2, xmm3; vfmsub231ps ymm4, ymm5, ymm6; vfnmadd132sd xmm7, xmm3, xmm2
+        Avx g{e, "C4 E2 E9 A9 CB C4 E2 55 BA E6 C4 E2 E1 9D FA"};
+        const u64 above_one = kOneD + 1;   // squared: 1 + 2^-51 + 2^-104
+        g.set(1, {above_one, 5}, kAHigh), g.set(2, {above_one, 6}, kAHigh), g.set(3, {0xbff0000000000002, 7}, kAHigh), g.set(7, {above_one, 8}, kAHigh);
+        g.set(4, floats(kOne, kTwo, kOne, kTwo), floats(kOne, kOne, kOne, kOne));
+        g.set(5, floats(kThree, kThree, kTwo, kOne), floats(kTwo, kTwo, kTwo, kTwo));
+        g.set(6, floats(kTwo, kOne, kTwo, kOne), floats(kTwo, kTwo, kTwo, kTwo));
+        g.step();
+        g.check(1, {0x3970000000000000, 5}, kNone);   // 2^-104, exactly
+        CHECK(g.s().mxcsr == 0x1f80);
+        g.step();
+        g.check(4, floats(0x40a00000, kOne, kThree, 0xbf800000), floats(kThree, kThree, kThree, kThree));
+        g.step();
+        g.check(7, {0xc000000000000002, 8}, kNone);   // -(1 + 2^-51 + 2^-104) - (1 + 2^-51), rounded
+        CHECK(g.s().mxcsr == 0x1fa0);
+    }
+}
+
+TEST_CASE("VFMADDSUB subtracts in even lanes, VFMSUBADD in odd ones") {
+    for (Engine e : engines()) {
+        Avx g{e, "C4 E2 6D 96 CB C4 E2 E9 B7 E3"};   // vfmaddsub132ps ymm1, ymm2, ymm3; vfmsubadd231pd xmm4, xmm2, xmm3
+        g.set(1, floats(kOne, kOne, kOne, kOne), floats(kTwo, kTwo, kTwo, kTwo));
+        g.set(2, floats(kOne, kOne, kOne, kOne), floats(kOne, kOne, kOne, kOne));
+        g.set(3, floats(kTwo, kTwo, kTwo, kTwo), floats(kOne, kOne, kOne, kOne));
+        g.step();
+        g.check(1, floats(kOne, kThree, kOne, kThree), floats(kOne, kThree, kOne, kThree));
+        g.set(2, {kOneD, kOneD}, kNone), g.set(3, {kTwoD, kTwoD}, kNone), g.set(4, {kOneD, kOneD}, kAHigh);
+        g.step();
+        g.check(4, {0x4008000000000000, kOneD}, kNone);
+    }
+}
+
+TEST_CASE("FMA: NaNs in the order of factors and addend; infinity times zero is invalid unless there is one") {
+    constexpr u64 kNan = 0x7ff8000000000000, kSignaling = 0x7ff0000000000000, kInfinity = 0x7ff0000000000000;
+    struct Case {
+        const char* code;
+        u64 a, b, c, result;   // of the operands in their order
+        u32 flags;
+    };
+    const Case cases[] = {
+        {"C4 E2 E9 99 CB", kNan | 1, kNan | 2, kNan | 3, kNan | 1, 0},          // 132: 1 * 3 + 2
+        {"C4 E2 E9 99 CB", kOneD, kNan | 2, kNan | 3, kNan | 3, 0},
+        {"C4 E2 E9 A9 CB", kNan | 1, kNan | 2, kNan | 3, kNan | 2, 0},          // 213: 2 * 1 + 3
+        {"C4 E2 E9 A9 CB", kNan | 1, kOneD, kSignaling | 3, kNan | 1, 1},
+        {"C4 E2 E9 B9 CB", kSignaling | 1, kNan | 2, kOneD, kNan | 2, 1},       // 231: 2 * 3 + 1
+        {"C4 E2 E9 B9 CB", kOneD, kInfinity, 0, 0xfff8000000000000, 1},
+        {"C4 E2 E9 B9 CB", kNan | 1, kInfinity, 0, kNan | 1, 0},
+        {"C4 E2 E9 BD CB", kInfinity, kInfinity, kOneD, 0xfff8000000000000, 1},  // vfnmadd231sd
+    };
+    for (Engine e : engines())
+        for (const Case& c : cases) {
+            CAPTURE(c.code);
+            Avx g{e, c.code};
+            g.low(1) = {c.a, 0}, g.low(2) = {c.b, 0}, g.low(3) = {c.c, 0};
+            g.step();
+            CHECK(g.low(1).lo == c.result);
+            CHECK(g.s().mxcsr == (0x1f80 | c.flags));
+        }
+}
+
+TEST_CASE("VCVTPH2PS: denormals are numbers and raise nothing") {
+    for (Engine e : engines()) {
+        Avx g{e, "C4 E2 7D 13 CA C4 E2 79 13 0B"};   // vcvtph2ps ymm1, xmm2; vcvtph2ps xmm1, [rbx]
+        g.s().mxcsr = 0x9fc0;   // FTZ and DAZ
+        g.refresh();
+        g.low(2) = {0x8001000103ff3c00, 0x7e017c0080007bff};
+        g.step();
+        g.check(1, floats(kOne, 0x387fc000, 0x33800000, 0xb3800000), floats(0x477fe000, 0x80000000, 0x7f800000, 0x7fc02000));
+        CHECK(g.s().mxcsr == 0x9fc0);
+        g.put(D, 0x7c013c00, 4);   // a signaling NaN
+        g.step();
+        g.check(1, floats(kOne, 0x7fc02000, 0, 0), kNone);
+        CHECK(g.s().mxcsr == 0x9fc1);
+    }
+}
+
+TEST_CASE("VCVTPS2PH: the immediate rounds; underflow gives denormals under FTZ too") {
+    for (Engine e : engines()) {
+        // vcvtps2ph xmm1, ymm2, 0; vcvtps2ph [rbx], xmm2, 2; vcvtps2ph xmm1, xmm2, 4
+        Avx g{e, "C4 E3 7D 1D D1 00 C4 E3 79 1D 13 02 C4 E3 79 1D D1 04"};
+        g.s().mxcsr = 0x9f80;   // FTZ
+        g.refresh();
+        // 1 + 2^-11 (half way), 65520 (half way to overflow), 2^-24, 2^-26; 2, infinity, -0, NaN
+        g.set(2, floats(0x3f801000, 0x477ff000, 0x33800000, 0x32800000), floats(kTwo, 0x7f800000, 0x80000000, 0x7fc02000));
+        g.set(1, {k1s, k1s}, {k1s, k1s});
+        g.step();
+        g.check(1, {0x000000017c003c00, 0x7e0180007c004000}, kNone);
+        CHECK(g.s().mxcsr == (0x9f80 | 0x38));
+        g.put(D, k1s, 8), g.put(D + 8, k1s, 8);
+        g.step();
+        CHECK(g.get(D, 8) == 0x000100017c003c01);
+        CHECK(g.get(D + 8, 8) == k1s);
+        g.s().mxcsr = 0x7f80;   // towards zero
+        g.refresh();
+        g.step();
+        g.check(1, {0x000000017bff3c00, 0}, kNone);
+    }
+}

@@ -470,7 +470,16 @@ private:
         const Lane l = r_.one_in(2) ? Lane::F32 : Lane::F64;
         const u8 scalar = r_.one_in(2);
         const Ref b = value(Type::V128);
-        switch (r_.below(12)) {
+        switch (r_.below(15)) {
+        case 14: vec(Op::vfcvt_from_h, Lane::F32, a); break;
+        case 13: vec(Op::vfcvt_to_h, Lane::F32, a, 0, static_cast<u8>(r_.below(8))); break;
+        case 12: {
+            const Ref c = value(Type::V128);
+            const bool alternate = !scalar && r_.one_in(3);
+            const FusedForm form{scalar != 0, !alternate && r_.one_in(2), r_.one_in(2), alternate, static_cast<u8>(r_.below(3))};
+            vec(Op::vfma, l, a, b, form.pack(), Type::V128, c);
+            break;
+        }
         case 11: vec(Op::vfround, l, a, b, static_cast<u8>(scalar | r_.below(16) << 1)); break;
         case 10: vec(static_cast<Op>(static_cast<u8>(Op::vfhadd) + r_.below(3)), l, a, b); break;
         case 0: case 1: case 2: vec(static_cast<Op>(static_cast<u8>(Op::vfadd) + r_.below(7)), l, a, b, scalar); break;
