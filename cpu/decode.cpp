@@ -27,14 +27,13 @@ constexpr const char* kVexNames[] = {
 };
 /// By mnemonic: the place in kVexNames + 1, or 0.
 constexpr auto kVexForms = [] {
-    std::array<u8, static_cast<size_t>(Mn::count)> t{};
-    u8 n = 0;
+    std::array<u16, static_cast<size_t>(Mn::count)> t{};
+    u16 n = 0;
 #define VEX(mnemonic) t[static_cast<size_t>(Mn::mnemonic)] = ++n;
 #include "cpu/lift/vex.inc"
 #undef VEX
     return t;
 }();
-static_assert(std::size(kVexNames) < 256);
 
 /// From Zydis' numbering to ours; invalid where we have no rule.
 struct Mnemonics {
@@ -215,7 +214,7 @@ bool waits_for_fpu(const Insn& in) {
 }
 
 const char* mnemonic_name(Mn mn, bool vex) {
-    const u8 form = vex ? kVexForms[static_cast<size_t>(mn)] : u8{0};
+    const u16 form = vex ? kVexForms[static_cast<size_t>(mn)] : u16{0};
     return form ? kVexNames[form - 1] : kRows[static_cast<size_t>(mn)].name;
 }
 

@@ -46,8 +46,7 @@ template <class... F>
 constexpr IsaSet set(F... f) { return IsaSet::of(f...); }
 
 /// Not offered: no rule lifts these.
-constexpr IsaSet Missing = set(Isa::sse4_2, Isa::aes, Isa::pclmulqdq, Isa::sha, Isa::avx, Isa::avx2, Isa::fma, Isa::f16c,
-                               Isa::gfni, Isa::vaes, Isa::vpclmulqdq);
+constexpr IsaSet Missing = set(Isa::avx, Isa::avx2, Isa::fma, Isa::f16c, Isa::vaes, Isa::vpclmulqdq);
 
 constexpr IsaSet Base486 = set(Isa::base, Isa::fpu);
 constexpr IsaSet BasePentium = Base486 | set(Isa::vme, Isa::de, Isa::pse, Isa::tsc, Isa::msr, Isa::mce, Isa::cx8, Isa::mmx);
@@ -63,7 +62,8 @@ constexpr IsaSet Default = BaseV1 | set(Isa::sse3, Isa::cx16, Isa::lahf64, Isa::
                                      Isa::tsc_adjust, Isa::xsave, Isa::xsaveopt, Isa::rdrand, Isa::fsgsbase, Isa::smep, Isa::invpcid, Isa::rdseed,
                                      Isa::adx, Isa::smap, Isa::clflushopt, Isa::umip, Isa::rdpid, Isa::page1g, Isa::rdtscp, Isa::prefetchw,
                                      Isa::lzcnt, Isa::arat);
-constexpr IsaSet Max = Default | set(Isa::ssse3, Isa::sse4_1, Isa::monitor, Isa::erms, Isa::bmi1, Isa::bmi2, Isa::xsavec, Isa::xgetbv1, Isa::xsaves);
+constexpr IsaSet Max = Default | set(Isa::ssse3, Isa::sse4_1, Isa::monitor, Isa::erms, Isa::bmi1, Isa::bmi2, Isa::xsavec, Isa::xgetbv1, Isa::xsaves,
+                                   Isa::sse4_2, Isa::aes, Isa::pclmulqdq, Isa::sha, Isa::gfni);
 
 struct ModelRow {
     const char *name, *about, *brand;
@@ -214,6 +214,10 @@ static Result<void> check_features(const CpuModel& m) {
         {Isa::sse, Isa::fxsr, "sse needs fxsr"},            {Isa::sse2, Isa::sse, "sse2 needs sse"},
         {Isa::sse3, Isa::sse2, "sse3 needs sse2"},          {Isa::ssse3, Isa::sse3, "ssse3 needs sse3"},
         {Isa::sse4_1, Isa::ssse3, "sse4.1 needs ssse3"},    {Isa::sse4_2, Isa::sse4_1, "sse4.2 needs sse4.1"},
+        {Isa::aes, Isa::sse2, "aes needs sse2"},            {Isa::pclmulqdq, Isa::sse2, "pclmulqdq needs sse2"},
+        {Isa::sha, Isa::sse2, "sha needs sse2"},            {Isa::gfni, Isa::sse2, "gfni needs sse2"},
+        {Isa::vaes, Isa::avx, "vaes needs avx"},            {Isa::vaes, Isa::aes, "vaes needs aes"},
+        {Isa::vpclmulqdq, Isa::avx, "vpclmulqdq needs avx"}, {Isa::vpclmulqdq, Isa::pclmulqdq, "vpclmulqdq needs pclmulqdq"},
         {Isa::x2apic, Isa::apic, "x2apic needs apic"},      {Isa::tsc_deadline, Isa::apic, "tsc-deadline needs apic"},
         {Isa::pcid, Isa::long_mode, "pcid needs lm"},       {Isa::apic, Isa::msr, "apic needs msr"},
         {Isa::xsave, Isa::fxsr, "xsave needs fxsr"},        {Isa::mmx, Isa::fpu, "mmx needs fpu"},

@@ -98,4 +98,9 @@ void lift_bswap(Lifter& l, const Insn& in) {
 }
 
 void lift_movbe(Lifter& l, const Insn& in) { l.write(in.op[0], l.ir.unary(Op::bswap, l.read(in.op[1]))); }
+
+void lift_crc32(Lifter& l, const Insn& in) {
+    const Val data = l.read(in.op[1]), crc = l.gpr(in.op[0].reg, 4);
+    l.set_gpr(in.op[0].reg, l.ir.emit(Op::crc32c, Type::I32, crc, data));
+}
 }  // namespace calque

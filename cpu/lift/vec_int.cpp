@@ -52,7 +52,9 @@ void lift_vec_binary(Lifter& l, const Insn& in) {
     const Operand &a = first(in), &b = second(in);
     const bool cleared = b.kind == Operand::xmm && b.reg == a.reg && (row.op == Op::vxor || row.op == Op::vsub);
     if (cleared) return put(l, to.reg, each(registers(l, a.reg), [&](Val) { return l.ir.vec(Op::vzero, Lane::I64); }));
-    const Halves y = sources(l, b, row.bytes), x = registers(l, a.reg);
+    // SDM vol. 2, "SHA1RNDS4" and its neighbours: class 4, so memory must be aligned; Zen does not look.
+    const bool aligned = !(l.zen() && isa_of(in.mn) == Isa::sha);
+    const Halves y = sources(l, b, row.bytes, aligned), x = registers(l, a.reg);
     // The selecting operand of the legacy forms is XMM0.
     const bool selects = jit::info(row.op).args > 2;
     const Halves z = !selects ? Halves{} : in.vex ? registers(l, last(in).reg) : Halves{l.xmm(0), {}};

@@ -71,6 +71,7 @@ constexpr Row kRows[] = {
     {Mn::PCMPGTB, Op::vcmp_gt_s, Lane::I8},
     {Mn::PCMPGTW, Op::vcmp_gt_s, Lane::I16},
     {Mn::PCMPGTD, Op::vcmp_gt_s, Lane::I32},
+    {Mn::PCMPGTQ, Op::vcmp_gt_s, Lane::I64},
     // ---- logic
     {Mn::PAND, Op::vand, Lane::I64},
     {Mn::PANDN, Op::vandn, Lane::I64},
@@ -137,6 +138,24 @@ constexpr Row kRows[] = {
     {Mn::PBLENDVB, Op::vblend_sign, Lane::I8},
     {Mn::BLENDVPS, Op::vblend_sign, Lane::I32},
     {Mn::BLENDVPD, Op::vblend_sign, Lane::I64},
+    // ---- cryptography
+    {Mn::AESENC, Op::vaes_enc, Lane::I8},
+    {Mn::AESENCLAST, Op::vaes_enc_last, Lane::I8},
+    {Mn::AESDEC, Op::vaes_dec, Lane::I8},
+    {Mn::AESDECLAST, Op::vaes_dec_last, Lane::I8},
+    {Mn::AESIMC, Op::vaes_imc, Lane::I8},
+    {Mn::AESKEYGENASSIST, Op::vaes_keygen, Lane::I8, 0xff},
+    {Mn::PCLMULQDQ, Op::vclmul, Lane::I64, 0x11},
+    {Mn::SHA1RNDS4, Op::vsha1_rounds, Lane::I32, 3},
+    {Mn::SHA1NEXTE, Op::vsha1_next_e, Lane::I32},
+    {Mn::SHA1MSG1, Op::vsha1_msg1, Lane::I32},
+    {Mn::SHA1MSG2, Op::vsha1_msg2, Lane::I32},
+    {Mn::SHA256RNDS2, Op::vsha256_rounds, Lane::I32},
+    {Mn::SHA256MSG1, Op::vsha256_msg1, Lane::I32},
+    {Mn::SHA256MSG2, Op::vsha256_msg2, Lane::I32},
+    {Mn::GF2P8MULB, Op::vgf_mul, Lane::I8},
+    {Mn::GF2P8AFFINEQB, Op::vgf_affine, Lane::I8, 0xff},
+    {Mn::GF2P8AFFINEINVQB, Op::vgf_affine_inv, Lane::I8, 0xff},
 };
 constexpr auto kByMnemonic = [] {
     std::array<Row, static_cast<size_t>(Mn::count)> t{};

@@ -73,6 +73,10 @@ void run_select_wide(InterpFrame& f, const InterpInst* i) {
     f.v[i->dst] = f.v[i->a].lo ? f.v[i->b] : f.v[i->c];
     return next(f, i);
 }
+void run_crc32c(InterpFrame& f, const InterpInst* i) {
+    f.v[i->dst].lo = sem::crc32c(f.v[i->a].lo, f.v[i->b].lo, bytes(i->type_b));
+    return next(f, i);
+}
 void run_flag_merge(InterpFrame& f, const InterpInst* i) {
     f.v[i->dst].lo = (f.v[i->a].lo & ~i->imm) | (f.v[i->b].lo & i->imm);
     return next(f, i);
@@ -119,6 +123,7 @@ Handler handler_of_icmp(const InterpInst& i) {
     return by_width(i.type, compare_of<u8>(c), compare_of<u16>(c), compare_of<u32>(c), compare_of<u64>(c));
 }
 Handler handler_of_select(const InterpInst& i) { return is_int(i.type) ? run_select : run_select_wide; }
+Handler handler_of_crc32c(const InterpInst&) { return run_crc32c; }
 Handler handler_of_flag_merge(const InterpInst&) { return run_flag_merge; }
 Handler handler_of_cond(const InterpInst& i) {
     return cond_of<Cond::o, Cond::no, Cond::b, Cond::ae, Cond::e, Cond::ne, Cond::be, Cond::a, Cond::s, Cond::ns, Cond::p, Cond::np,

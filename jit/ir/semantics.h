@@ -56,6 +56,12 @@ template <class U> constexpr u64 extract_bits(u64 a, u64 where) {
         if (a & where & (0 - where)) r |= bit;
     return r;
 }
+/// CRC-32C (polynomial 11EDC6F41h), bits reflected, no final complement.
+constexpr u64 crc32c(u64 crc, u64 data, unsigned byte_count) {
+    crc ^= data & mask(int_type(byte_count));
+    for (unsigned k = 0; k < 8 * byte_count; ++k) crc = crc >> 1 ^ (crc & 1 ? 0x82f63b78u : 0u);
+    return crc;
+}
 /// From U to 64 bits with the sign.
 template <class U> constexpr u64 sign_extend(u64 a) { return static_cast<u64>(static_cast<i64>(static_cast<Signed<U>>(a))); }
 

@@ -85,6 +85,7 @@ private:
         case Op::select: if (type(i.a) != Type::I8 || b != i.type || type(i.c) != i.type) fail("mixes types"); break;
         case Op::flag_merge: if (a != Type::I16 || b != Type::I16) fail("wants flags"); break;
         case Op::cond: if (a != Type::I16 || i.aux > 15) fail("wants flags and a condition"); break;
+        case Op::crc32c: if (i.type != Type::I32 || a != Type::I32 || !is_int(b)) fail("wants an I32 and an integer"); break;
         case Op::icmp: if (i.aux > static_cast<u8>(Cmp::sge)) fail("has no such comparison"); break;
         case Op::load: if (a != Type::I64) fail("wants a 64-bit address"); break;
         case Op::store: if (a != Type::I64 || b != i.type) fail("wants a 64-bit address and a value of its type"); break;

@@ -7,7 +7,7 @@ namespace calque::jit::x64 {
 namespace {
 constexpr unsigned kPartnerWindow = 24, kTargetWindow = 48;
 
-bool is_flags_op(Op op) { return op >= Op::flags_add && op <= Op::flags_sar; }
+bool is_flags_op(Op op) { return (op >= Op::flags_add && op <= Op::flags_sar) || op == Op::vstr_flags; }
 using Code = std::vector<Inst>;
 bool is_zero(const Code& b, Ref r) { return b[r].op == Op::constant && b[r].imm == 0; }
 bool is_shift_by_constant(const Code& b, const Inst& i) {
@@ -24,6 +24,7 @@ bool sets_zero_and_sign(const Code& b, const Inst& i) {
 /// True when host flags after `k` answer `j`. `any_shift`: also those of a shift by more than one.
 bool makes(const Code& b, Ref k, const Inst& j, bool any_shift) {
     const Inst& i = b[k];
+    if (j.op == Op::vstr_flags) return (i.op == Op::vstr_index || i.op == Op::vstr_mask) && i.a == j.a && i.b == j.b && i.c == j.c && ((i.aux ^ j.aux) & ~0x40) == 0;
     if (i.type != j.type && j.op != Op::icmp) return false;
     const auto same_shift = [&] { return i.a == j.a && i.b == j.b && is_shift_by_constant(b, i) && (any_shift || b[i.b].imm == 1); };
     switch (j.op) {

@@ -281,7 +281,7 @@ HostCpu HostCpu::detect() {
     const auto& f = asmjit::CpuInfo::host().features().x86();
     HostCpu c;
     c.avx = f.has(F::kAVX), c.bmi2 = f.has(F::kBMI2), c.lzcnt = f.has(F::kLZCNT), c.tzcnt = f.has(F::kBMI), c.popcnt = f.has(F::kPOPCNT);
-    c.sse42 = f.has(F::kSSE4_2), c.fma = f.has(F::kFMA), c.f16c = f.has(F::kF16C);
+    c.sse42 = f.has(F::kSSE4_2), c.avx2 = f.has(F::kAVX2), c.aes = f.has(F::kAESNI), c.pclmul = f.has(F::kPCLMULQDQ), c.sha = f.has(F::kSHA), c.gfni = f.has(F::kGFNI), c.fma = f.has(F::kFMA), c.f16c = f.has(F::kF16C);
     c.logic_clears_af = x64::logic_clears_af();
     c.shift_flags = x64::shift_flags();
     return c;
@@ -303,6 +303,7 @@ constexpr Switch kSwitches[] = {
     {"targets", "results made in the guest register's host register", &Switches::targets},
     {"avx", "AVX encodings for vectors", &Switches::avx},
     {"x87", "the guest's x87 in the host's", &Switches::x87},
+    {"crypto", "the host's AES, PCLMULQDQ, SHA and GFNI", &Switches::crypto},
     {"bmi", "BMI and LZCNT instructions", &Switches::bmi},
 };
 

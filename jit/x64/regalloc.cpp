@@ -111,13 +111,18 @@ void X64::take(Reg r) {
     if (owners_[r]) {
         if (locked_ >> r & 1) fail(__func__);  // an operand of the current op
         Reg to = kNoReg;
-        for (Reg t : {rdx, rsi, rcx, rax}) {
+        const auto try_one = [&](Reg t) {
             if (t != r && !owners_[t] && !(locked_ >> t & 1)) to = t;
-        }
+        };
+        if (r >= xmm0)
+            for (Reg t = xmm0; t < 32; ++t) try_one(t);
+        else
+            for (Reg t : {rdx, rsi, rcx, rax}) try_one(t);
         if (to == kNoReg) {
             evict(r);
         } else {
-            as.mov(r64(to), r64(r));
+            if (r >= xmm0) avx() ? as.vmovaps(xmm(to), xmm(r)) : as.movaps(xmm(to), xmm(r));
+            else as.mov(r64(to), r64(r));
             move_owners(r, to);
         }
     }

@@ -59,10 +59,11 @@ inline x86::Xmm xmm(Reg r) { return x86::xmm(r - 16u); }
 
 struct Switches {
     bool pinning = true, fuse_flags = true, link = true, inline_lookup = true, inline_tlb = true, fold_addresses = true, targets = true, share_checks = true,
-         avx = true, bmi = true, x87 = true;
+         avx = true, bmi = true, x87 = true, crypto = true;
 };
 struct HostCpu {
-    bool avx = false, bmi2 = false, lzcnt = false, tzcnt = false, popcnt = false, sse42 = false, fma = false, f16c = false, logic_clears_af = false;
+    bool avx = false, avx2 = false, aes = false, pclmul = false, sha = false, gfni = false, bmi2 = false, lzcnt = false, tzcnt = false, popcnt = false, sse42 = false, fma = false, f16c = false,
+          logic_clears_af = false;
     bool shift_flags = false;   // flags of shifts, also by more than one, are as the IR defines them
     static HostCpu detect();
 };
@@ -210,6 +211,7 @@ public:
     void fp_end();                  // before C++, and the control slot itself: host MXCSR is the host's, and so is its x87
     // -- vectors
     bool avx() const { return cpu.avx && sw.avx; }
+    bool avx2() const { return cpu.avx2 && sw.avx; }
     void vmov(const x86::Mem& to, Reg r) { avx() ? as.vmovaps(to, xmm(r)) : as.movaps(to, xmm(r)); }
     void vmovu(const x86::Mem& to, Reg r) { avx() ? as.vmovups(to, xmm(r)) : as.movups(to, xmm(r)); }
     void vmovu(Reg r, const x86::Mem& from) { avx() ? as.vmovups(xmm(r), from) : as.movups(xmm(r), from); }

@@ -1,23 +1,12 @@
 // SSSE3 and later vector instructions through the whole processor: values worked out from the manual's operations (SDM vol. 2). On x86
 // hosts tests/silicon compares them with the processor itself.
-#include "guest.h"
+#include "vec_guest.h"
 
 using namespace calque;
 using namespace calque::test;
 
 namespace {
 using jit::V128;
-constexpr u64 D = at::Data;
-
-/// 64-bit code with RBX at the data, on a processor that has everything.
-struct Vec : Guest {
-    Vec(Engine e, std::string_view hex) : Guest{e, test::Mode::long64, hex, "max"} {
-        rbx = D;
-        s().cr4 |= cr4::OSFXSR | cr4::OSXMMEXCPT;
-        refresh();
-    }
-    V128& xmm(unsigned n) { return s().xmm[n]; }
-};
 
 /// op xmm1, xmm2, with perhaps XMM0 as a third operand.
 struct Row {

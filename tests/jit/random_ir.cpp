@@ -317,6 +317,11 @@ private:
     void arithmetic() {
         static constexpr Op ops[] = {Op::add, Op::sub, Op::and_, Op::or_, Op::xor_, Op::mul, Op::mul_hi_u, Op::mul_hi_s, Op::add, Op::sub,
                                      Op::not_, Op::neg, Op::bswap, Op::clz, Op::ctz, Op::popcount, Op::deposit_bits, Op::extract_bits, Op::div_u, Op::rem_u, Op::div_s, Op::rem_s};
+        if (r_.one_in(24)) {
+            const Ref crc = value(Type::I32), data = value(int_type());
+            make(Op::crc32c, Type::I32, crc, data);
+            return;
+        }
         const Op op = ops[r_.below(sizeof ops / sizeof ops[0])];
         Type t = int_type();
         if (op == Op::bswap && t == Type::I8) t = Type::I32;
@@ -449,6 +454,12 @@ private:
             {Op::vcmp_eq, Lane::I8, Lane::I64, 1},     {Op::vcmp_gt_s, Lane::I8, Lane::I64, 1},  {Op::vpack_u, Lane::I16, Lane::I32, 1},
             {Op::vblend, Lane::I16, Lane::I64, 256},   {Op::vblend_sign, Lane::I32, Lane::I64, 1}, {Op::vblend_sign, Lane::I8, Lane::I8, 1},
             {Op::vinsert_lane, Lane::I32, Lane::I32, 256}, {Op::vshuffle_by, Lane::I32, Lane::I64, 1},
+            {Op::vclmul, Lane::I64, Lane::I64, 256},    {Op::vaes_enc, Lane::I8, Lane::I8, 1},
+            {Op::vaes_enc_last, Lane::I8, Lane::I8, 1}, {Op::vaes_dec, Lane::I8, Lane::I8, 1},     {Op::vaes_dec_last, Lane::I8, Lane::I8, 1},
+            {Op::vaes_imc, Lane::I8, Lane::I8, 1},     {Op::vaes_keygen, Lane::I8, Lane::I8, 256}, {Op::vsha1_rounds, Lane::I32, Lane::I32, 4},
+            {Op::vsha1_next_e, Lane::I32, Lane::I32, 1}, {Op::vsha1_msg1, Lane::I32, Lane::I32, 1}, {Op::vsha1_msg2, Lane::I32, Lane::I32, 1},
+            {Op::vsha256_rounds, Lane::I32, Lane::I32, 1}, {Op::vsha256_msg1, Lane::I32, Lane::I32, 1}, {Op::vsha256_msg2, Lane::I32, Lane::I32, 1},
+            {Op::vgf_mul, Lane::I8, Lane::I8, 1},      {Op::vgf_affine, Lane::I8, Lane::I8, 256},  {Op::vgf_affine_inv, Lane::I8, Lane::I8, 256},
         };
         if (r_.one_in(8)) {
             const unsigned from = r_.below(3);
@@ -461,10 +472,19 @@ private:
             flags_.push_back(vec(Op::vtest, l[r_.below(3)], a, b, 0, Type::I16));
             return;
         }
+        if (r_.one_in(10)) return strings(a);
         const Shape& s = shapes[r_.below(std::size(shapes))];
         const unsigned args = info(s.op).args;
         const Ref b = args > 1 ? value(Type::V128) : Ref{0}, c = args > 2 ? value(Type::V128) : Ref{0};
         vec(s.op, lane(static_cast<u8>(s.first), static_cast<u8>(s.last)), a, b, static_cast<u8>(r_.below(s.auxes)), Type::V128, c);
+    }
+    void strings(Ref a) {
+        const Ref b = value(Type::V128), given = constant(Type::I64, r_.below(17) | r_.below(17) << 8);
+        u8 aux = static_cast<u8>(r_.next());
+        if (aux & 1) aux &= 0x7f;   // words: lengths would be at most 8
+        const bool mask = r_.one_in(2);
+        if (!r_.one_in(3)) vec(mask ? Op::vstr_mask : Op::vstr_index, Lane::I8, a, b, aux, mask ? Type::V128 : Type::I32, given);
+        if (r_.one_in(2)) flags_.push_back(vec(Op::vstr_flags, Lane::I8, a, b, aux, Type::I16, given));
     }
     void floating(Ref a) {
         const Lane l = r_.one_in(2) ? Lane::F32 : Lane::F64;

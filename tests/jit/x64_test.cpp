@@ -54,7 +54,7 @@ TEST_CASE("random blocks with everything") {
     fuzz(p, rounds(6000), {.length = 60, .memory = true, .calls = true, .vectors = true, .fp = true});
 }
 TEST_CASE("random blocks with each optimisation left out") {
-    for (const char* name : {"pinning", "host_flags", "inline_tlb", "address_modes", "targets", "avx", "bmi", "inline_lookup", "linking"}) {
+    for (const char* name : {"pinning", "host_flags", "inline_tlb", "address_modes", "targets", "avx", "bmi", "crypto", "inline_lookup", "linking"}) {
         CAPTURE(name);
         Pair p{name};
         fuzz(p, rounds(1500), {.length = 30, .memory = true, .calls = true, .vectors = true, .fp = true});

@@ -108,6 +108,7 @@ void Session::print_totals(double seconds) {
 }
 
 int Session::run() {
+    if (generator_.rules().empty()) return std::fprintf(stderr, "silicon: no such rule here\n"), 2;
     using Clock = std::chrono::steady_clock;
     const auto begin = Clock::now();
     const auto elapsed = [&] { return std::chrono::duration<double>(Clock::now() - begin).count(); };

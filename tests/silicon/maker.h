@@ -460,40 +460,14 @@ struct Generator::Maker {
             }
     }
 
-    // ---- what particular vector instructions want
+    // ---- what particular vector instructions want: vectors.h
 
-    void set_vector(const Operand& o, const jit::V128& v) {
-        if (o.kind == Operand::xmm) c.fx.xmm[o.reg] = v;
-        else if (o.is_mem()) put(linear(o), v.lo, 8), put(linear(o) + 8, v.hi, 8);
-    }
+    void set_vector(const Operand&, const jit::V128& lo, const jit::V128* hi = nullptr);
     template <class T>
-    void cancel(u8 a, u8 b, u8 sum) {
-        const auto lanes = [&](u8 reg) { return reinterpret_cast<u8*>(&c.fx.xmm[reg]); };
-        for (unsigned i = 0; i < 16; i += sizeof(T)) {
-            T x, y, z;
-            std::memcpy(&x, lanes(a) + i, sizeof x), std::memcpy(&y, lanes(b) + i, sizeof y);
-            z = r.chance(50) ? -(x * y) : x * y;
-            u64 bits = 0;
-            std::memcpy(&bits, &z, sizeof z);
-            if (r.chance(50)) bits += r.below(5) - u64{2};
-            std::memcpy(lanes(sum) + i, &bits, sizeof z);
-        }
-    }
-    void vector_specials() {
-        if (named({"VFM", "VFNM"}) && r.chance(30)) {   // an addend that is the product with the sign turned round, or nearly
-            const std::string_view n = mnemonic_name(c.in.mn);
-            const auto reg = [&](unsigned i) { return c.in.op[i].is_mem() ? u8{0} : c.in.op[i].reg; };
-            const bool last_is_factor = n.find("213") == n.npos;
-            const u8 sum = n.find("132") != n.npos ? reg(1) : last_is_factor ? reg(0) : reg(2);
-            const u8 one = n.find("132") != n.npos ? reg(0) : reg(1), other = last_is_factor ? reg(2) : reg(0);
-            n.back() == 'D' ? cancel<double>(one, other, sum) : cancel<float>(one, other, sum);
-        }
-        if (named({"PTEST"}) && r.chance(60)) {   // bits within a, or outside of it, or few
-            const jit::V128 a = c.fx.xmm[c.in.op[0].reg];
-            const u64 flip = r.chance(50) ? ~u64{0} : 0, some = r.chance(50) ? ~u64{0} : r.chance(50) ? r.next() : 0;
-            set_vector(c.in.op[1], {(a.lo ^ flip) & some, (a.hi ^ flip) & some});
-        }
-    }
+    void cancel(u8 a, u8 b, u8 sum);
+    void fused_specials();
+    void strings_of_bytes();
+    void vector_specials();
 
     bool make(const Form& form) {
         if (!spell(form[r.below(static_cast<u32>(form.size()))])) return false;
@@ -508,3 +482,5 @@ struct Generator::Maker {
     }
 };
 }  // namespace calque::silicon
+
+#include "tests/silicon/vectors.h"
