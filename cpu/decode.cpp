@@ -118,6 +118,7 @@ void set_memory(const ZydisDecodedInstruction& zi, const ZydisDecodedOperand& zo
     if (zo.mem.base != ZYDIS_REGISTER_NONE) o.base = static_cast<i8>(kRegisters.of[zo.mem.base].reg);
     if (zo.mem.index != ZYDIS_REGISTER_NONE) {
         o.index = static_cast<i8>(kRegisters.of[zo.mem.index].reg);
+        o.vector_index = kRegisters.of[zo.mem.index].kind == Operand::xmm;
         o.scale = zo.mem.scale ? zo.mem.scale : 1;
     }
     // Zydis takes a base from REX.B where a SIB byte without base says "disp32" (67 41 8B 04 25 ...).

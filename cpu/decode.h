@@ -22,7 +22,8 @@ struct Operand {
     u8 reg = 0;        // number within its kind; gpr_high: 0..3 for AH CH DH BH
     u8 size = 0;       // bytes; xmm: 16, or 32 when the whole register is meant
     // mem
-    i8 base = -1, index = -1;   // general registers; base 16: RIP; index of a gather: a vector register
+    i8 base = -1, index = -1;   // general registers; base 16: RIP
+    bool vector_index = false;  // a gather's: index is a vector register
     u8 scale = 1;
     Seg seg = DS;
     // mem: displacement; imm: value, sign-extended; rel: target RIP (cut to the operand size)

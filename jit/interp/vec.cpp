@@ -118,6 +118,9 @@ VEC_OP(vsar) {
         return static_cast<T>(static_cast<Signed<T>>(x) >> std::min<u64>(n, 8 * sizeof x - 1));
     });
 }
+LANE_OP(vshl_each, y < 8 * sizeof(T) ? T(x << y) : T{0})
+LANE_OP(vshr_each, y < 8 * sizeof(T) ? T(x >> y) : T{0})
+LANE_OP(vsar_each, T(S(x) >> std::min<T>(y, 8 * sizeof(T) - 1)))
 VEC_OP(vshl_bytes) {
     const u128 v = i.aux > 15 ? 0 : to_u128(A) << (8 * i.aux);
     out = from_u128(v);

@@ -67,6 +67,13 @@ VEC_OP(vshuffle_by) {
     out = vec_of<u32>(y);
 }
 
+VEC_OP(vlookup) {
+    const auto x = lanes_of<u32>(A), y = lanes_of<u32>(B);
+    auto r = lanes_of<u32>(f.v[i.c]);
+    for (u32& k : r) k = k & 4 ? y[k & 3] : x[k & 3];
+    out = vec_of<u32>(r);
+}
+
 VEC_OP(vtest) {
     const u64 which = i.lane() == Lane::F32 ? 0x8000000080000000 : i.lane() == Lane::F64 ? 0x8000000000000000 : ~u64{0};
     const V128 a = A, b = {B.lo & which, B.hi & which};

@@ -144,6 +144,15 @@ void emit_vsar(X64& e, const Inst& i) {
     vec_shift(e, i, {Inst_::kIdPsraw, Inst_::kIdPsrad, 0}, {Inst_::kIdVpsraw, Inst_::kIdVpsrad, 0}, true);
 }
 
+static void shift_each(X64& e, const Inst& i, InstId narrow, InstId wide) {
+    const InstId id = i.lane() == Lane::I64 ? wide : narrow;
+    if (!e.avx2() || !id) return e.compute_by_call(i);
+    vec_binary(e, i, id, id);
+}
+void emit_vshl_each(X64& e, const Inst& i) { shift_each(e, i, Inst_::kIdVpsllvd, Inst_::kIdVpsllvq); }
+void emit_vshr_each(X64& e, const Inst& i) { shift_each(e, i, Inst_::kIdVpsrlvd, Inst_::kIdVpsrlvq); }
+void emit_vsar_each(X64& e, const Inst& i) { shift_each(e, i, Inst_::kIdVpsravd, 0); }
+
 static void shift_bytes(X64& e, const Inst& i, InstId sse, InstId avx) {
     const unsigned n = std::min<unsigned>(i.aux, 16);
     if (e.avx()) {

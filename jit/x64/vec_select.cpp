@@ -121,6 +121,19 @@ void emit_vblend_sign(X64& e, const Inst& i) {
     e.define(i, d, true);
 }
 
+/// Both tables are asked, and bit 2 of the index, as a sign, says whose answer holds.
+void emit_vlookup(X64& e, const Inst& i) {
+    if (!e.avx()) return e.compute_by_call(i);
+    const Reg a = e.use(i.a), b = e.use(i.b), c = e.use(i.c);
+    const Reg t = e.scratch_xmm(), d = e.scratch_xmm();
+    e.as.vpermilps(xmm(t), xmm(a), xmm(c));
+    e.as.vpermilps(xmm(d), xmm(b), xmm(c));
+    const Reg sign = e.dies_in_temp(i.c) ? c : e.scratch_xmm();
+    e.as.vpslld(xmm(sign), xmm(c), Imm(29));
+    e.as.vblendvps(xmm(d), xmm(t), xmm(d), xmm(sign));
+    e.define(i, d, true);
+}
+
 // ---- widening
 
 static void widen(X64& e, const Inst& i, const InstId (&sse)[3][4], const InstId (&avx)[3][4]) {

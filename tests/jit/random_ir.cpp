@@ -454,6 +454,8 @@ private:
             {Op::vcmp_eq, Lane::I8, Lane::I64, 1},     {Op::vcmp_gt_s, Lane::I8, Lane::I64, 1},  {Op::vpack_u, Lane::I16, Lane::I32, 1},
             {Op::vblend, Lane::I16, Lane::I64, 256},   {Op::vblend_sign, Lane::I32, Lane::I64, 1}, {Op::vblend_sign, Lane::I8, Lane::I8, 1},
             {Op::vinsert_lane, Lane::I32, Lane::I32, 256}, {Op::vshuffle_by, Lane::I32, Lane::I64, 1},
+            {Op::vshl_each, Lane::I32, Lane::I64, 1},  {Op::vshr_each, Lane::I32, Lane::I64, 1},   {Op::vsar_each, Lane::I32, Lane::I32, 1},
+            {Op::vlookup, Lane::I32, Lane::I32, 1},
             {Op::vclmul, Lane::I64, Lane::I64, 256},    {Op::vaes_enc, Lane::I8, Lane::I8, 1},
             {Op::vaes_enc_last, Lane::I8, Lane::I8, 1}, {Op::vaes_dec, Lane::I8, Lane::I8, 1},     {Op::vaes_dec_last, Lane::I8, Lane::I8, 1},
             {Op::vaes_imc, Lane::I8, Lane::I8, 1},     {Op::vaes_keygen, Lane::I8, Lane::I8, 256}, {Op::vsha1_rounds, Lane::I32, Lane::I32, 4},

@@ -1,5 +1,6 @@
 #include "tests/silicon/forms.h"
 
+#include <algorithm>
 #include <fstream>
 #include <map>
 #include <set>
@@ -29,7 +30,8 @@ constexpr std::pair<Isa, const char*> kHostNames[] = {
 std::vector<u8> spell(const Template& t, CodeMode m) {
     std::vector<u8> b;
     if (t.vex) {
-        b = vex_prefix(t, 0, 0, false);
+        b = vex_prefix(t, 0, t.gather ? 1 : 0, false);
+        if (t.gather && m == CodeMode::prot16) b.insert(b.begin(), 0x67);
     } else {
         if (t.prefix) b.push_back(t.prefix);
         if (t.wide && m == CodeMode::long64) b.push_back(0x48);
@@ -39,6 +41,7 @@ std::vector<u8> spell(const Template& t, CodeMode m) {
     }
     b.push_back(t.opcode);
     b.push_back(t.modrm);
+    if (t.gather) b.push_back(0x10);   // SIB: the third register is the index
     b.resize(15);
     return b;
 }
@@ -115,6 +118,7 @@ std::vector<RuleForms> find_forms(CodeMode m, const IsaSet& features) {
     };
     const auto keep = [&](const Template& t) {
         if (!runs_in_user_mode(in)) return;
+        if (t.gather && std::none_of(std::begin(in.op), std::end(in.op), [](const Operand& o) { return o.vector_index; })) return;
         const bool reg_is_opcode = t.map == 1 || (t.map == 0 && (t.opcode >= 0xf6 || (t.opcode & 0xf8) == 0x80 || (t.opcode & 0xf0) >= 0xc0));
         const unsigned reg = !t.has_modrm ? 8 : reg_is_opcode ? t.modrm >> 3 & 7 : 0;
         found[{in.mn, t.vex}][{t.vex, t.l, t.prefix, t.wide, t.map, t.opcode, reg, t.has_modrm && t.modrm >= 0xc0}].push_back(t);
@@ -148,7 +152,8 @@ std::vector<RuleForms> find_forms(CodeMode m, const IsaSet& features) {
         for (bool wide : {false, true})
             for (bool l : {false, true})
                 for (u8 map = 1; map < 4; ++map)
-                    for (unsigned opcode = 0; opcode < 256; ++opcode) try_opcode({prefix, wide, map, static_cast<u8>(opcode), 0, false, true, l});
+                    for (unsigned opcode = 0; opcode < 256; ++opcode)
+                        for (bool gather : {false, true}) try_opcode({prefix, wide, map, static_cast<u8>(opcode), 0, false, true, l, gather});
     std::vector<RuleForms> out;
     for (auto& [rule, forms] : found) {
         RuleForms r{rule.first, rule.second, vector[rule], {}};

@@ -14,6 +14,7 @@ struct Template {
     u8 modrm = 0;
     bool has_modrm = false;
     bool vex = false, l = false;
+    bool gather = false;   // memory has vector indices, and the registers must all be different
 };
 
 /// The bytes of a VEX prefix. `rxb`: the bits R, X and B as REX has them. Two bytes when it can and `shortest` is set.

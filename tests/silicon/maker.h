@@ -24,7 +24,7 @@ struct Generator::Maker {
 
     void prefixes(const Template& t) {
         const bool group_one_free = t.prefix == 0;
-        if (r.chance(6)) byte(0x67);
+        if (r.chance(6) || (t.gather && c.mode == CodeMode::prot16)) byte(0x67);
         if (r.chance(4)) byte(std::array<u8, 4>{0x26, 0x2e, 0x36, 0x3e}[r.below(4)]);
         if (long64() && t.has_modrm && t.modrm < 0xc0 && r.chance(3)) byte(0x64);
         if (t.vex) return vex(t);
@@ -159,13 +159,17 @@ struct Generator::Maker {
         u64 ea = o.value;
         if (o.base == 16) ea += c.in.next;
         else if (o.base >= 0) ea += c.gpr[o.base];
-        if (o.index >= 0) ea += c.gpr[o.index] * o.scale;
+        if (o.index >= 0 && !o.vector_index) ea += c.gpr[o.index] * o.scale;
         return ea & mask_of(c.in.addr_size);
     }
 
     void aim(const Operand& o, u64 target) {
         target = offset_of(target, o.seg);
         const unsigned a = c.in.addr_size;
+        if (o.vector_index) {   // vectors.h does the rest
+            if (o.base >= 0) set_low(static_cast<u8>(o.base), a, target);
+            return;
+        }
         if (o.base < 0 && o.index < 0 && a == 8 && c.in.modrm == 0 && c.length >= 10) {   // MOV with a full address
             for (unsigned at = 1; at + 8 <= c.length; ++at)
                 if (c.bytes[at - 1] == c.in.opcode) {
@@ -467,6 +471,8 @@ struct Generator::Maker {
     void cancel(u8 a, u8 b, u8 sum);
     void fused_specials();
     void strings_of_bytes();
+    void shift_counts();
+    void gather();
     void vector_specials();
 
     bool make(const Form& form) {

@@ -56,6 +56,45 @@ inline void Generator::Maker::fused_specials() {
     n.back() == 'D' ? cancel<double>(one, other, sum) : cancel<float>(one, other, sum);
 }
 
+/// VPSLLV and its like: most random counts are too great.
+inline void Generator::Maker::shift_counts() {
+    const bool wide = named({"VPSLLVQ", "VPSRLVQ"});
+    const auto counts = [&] { return wide ? u64{r.below(70)} : r.below(34) | u64{r.below(34)} << 32; };
+    const jit::V128 lo{counts(), counts()}, hi{counts(), counts()};
+    set_vector(c.in.op[2], lo, &hi);
+}
+
+/// Indices that lead somewhere, and masks of every density.
+inline void Generator::Maker::gather() {
+    const Operand& o = c.in.op[1];
+    const unsigned size = o.size, index = named({"VGATHERQ", "VPGATHERQ"}) ? 8 : 4, count = c.in.vex / std::max(size, index);
+    const u64 origin = effective(o);
+    const unsigned elsewhere = r.chance(50) ? 0 : r.below(40), density = std::array<unsigned, 4>{100, 50, 80, 10}[r.below(4)];
+    const u64 around = where::data + 0x400 + r.below(0x1000);
+    u64 indices[4]{}, masks[4]{};
+    for (unsigned k = 0; k < count; ++k) {
+        const u64 target = offset_of(r.chance(elsewhere) ? pick_target(size) : around + r.below(0x800), o.seg);
+        u64 n = static_cast<u64>(static_cast<i64>(target - origin) >> __builtin_ctz(o.scale));
+        if (c.in.addr_size == 4) n = static_cast<u64>(i64{static_cast<i32>(target - origin)} >> __builtin_ctz(o.scale));
+        if (r.chance(3)) n = r.next();
+        if (c.in.addr_size == 4 && index == 8 && r.chance(50)) n ^= u64{r.below(1000)} << 32;
+        if (index == 8) indices[k] = n;
+        else indices[k / 2] |= (n & 0xffffffff) << 32 * (k & 1);
+        const u64 m = r.chance(50) ? r.next() : r.chance(50) ? 0 : ~u64{0};
+        const u64 bit = u64{r.chance(density)} << (8 * size - 1);
+        const u64 lane = (m & (mask_of(size) >> 1)) | bit;
+        if (size == 8) masks[k] = lane;
+        else masks[k / 2] |= lane << 32 * (k & 1);
+    }
+    const auto set = [&](u8 reg, const u64* v, unsigned words) {
+        u64 w[4] = {c.fx.xmm[reg].lo, c.fx.xmm[reg].hi, c.fx.high[reg].lo, c.fx.high[reg].hi};
+        std::copy(v, v + words, w);
+        c.fx.xmm[reg] = {w[0], w[1]}, c.fx.high[reg] = {w[2], w[3]};
+    };
+    set(static_cast<u8>(o.index), indices, count * index / 8);
+    set(c.in.op[2].reg, masks, count * size / 8);
+}
+
 inline void Generator::Maker::vector_specials() {
     if (named({"VFM", "VFNM"}) && r.chance(30)) fused_specials();
     if (named({"PTEST"}) && r.chance(60)) {   // bits within a, or outside of it, or few
@@ -64,5 +103,7 @@ inline void Generator::Maker::vector_specials() {
         set_vector(c.in.op[1], {(a.lo ^ flip) & some, (a.hi ^ flip) & some});
     }
     if (named({"PCMPESTR", "PCMPISTR"}) && r.chance(85)) strings_of_bytes();
+    if (named({"VPSLLV", "VPSRLV", "VPSRAV"}) && r.chance(70)) shift_counts();
+    if (named({"VGATHER", "VPGATHER"}) && r.chance(95)) gather();
 }
 }  // namespace calque::silicon
