@@ -55,6 +55,7 @@ constexpr IsaSet BasePentium3 = BasePentium | set(Isa::pae, Isa::apic, Isa::sep,
 constexpr IsaSet BaseV1 = BasePentium3 | set(Isa::clflush, Isa::sse2, Isa::syscall, Isa::nx, Isa::long_mode, Isa::invtsc);
 constexpr IsaSet BaseCore2 = BaseV1 | set(Isa::sse3, Isa::ssse3, Isa::cx16, Isa::lahf64, Isa::monitor);
 constexpr IsaSet BaseV2 = BaseV1 | set(Isa::sse3, Isa::ssse3, Isa::cx16, Isa::lahf64, Isa::popcnt, Isa::sse4_1, Isa::sse4_2);
+constexpr IsaSet BaseV3 = BaseV2 | set(Isa::xsave, Isa::avx, Isa::avx2, Isa::bmi1, Isa::bmi2, Isa::f16c, Isa::fma, Isa::lzcnt, Isa::movbe);
 /// Everything that pays. SSSE3 is left to "max": with it glibc copies memory by PALIGNR, which is slower here than unaligned moves.
 /// So is MONITOR: HLT idles as well, without a driver that looks for deeper sleep. And ERMS: REP MOVSB takes eight times the machine time
 /// of REP MOVSQ, and the host as long.
@@ -64,6 +65,32 @@ constexpr IsaSet Default = BaseV1 | set(Isa::sse3, Isa::cx16, Isa::lahf64, Isa::
                                      Isa::lzcnt, Isa::arat);
 constexpr IsaSet Max = Default | set(Isa::ssse3, Isa::sse4_1, Isa::monitor, Isa::erms, Isa::bmi1, Isa::bmi2, Isa::xsavec, Isa::xgetbv1, Isa::xsaves,
                                    Isa::sse4_2, Isa::aes, Isa::pclmulqdq, Isa::sha, Isa::gfni);
+
+/// What a feature cannot do without: it uses the other's registers, state or tables, or no processor has had the one without the other.
+constexpr struct { Isa is, needs; } kNeeds[] = {
+    {Isa::mmx, Isa::fpu}, {Isa::fxsr, Isa::fpu}, {Isa::sse, Isa::fxsr}, {Isa::sse2, Isa::sse}, {Isa::sse3, Isa::sse2}, {Isa::ssse3, Isa::sse3},
+    {Isa::sse4_1, Isa::ssse3}, {Isa::sse4_2, Isa::sse4_1}, {Isa::aes, Isa::sse2}, {Isa::pclmulqdq, Isa::sse2}, {Isa::sha, Isa::ssse3}, {Isa::gfni, Isa::sse2},
+    {Isa::xsave, Isa::fxsr}, {Isa::xsaveopt, Isa::xsave}, {Isa::xsavec, Isa::xsave}, {Isa::xgetbv1, Isa::xsave}, {Isa::xsaves, Isa::xsavec},
+    {Isa::avx, Isa::xsave}, {Isa::avx, Isa::sse4_2}, {Isa::avx2, Isa::avx}, {Isa::fma, Isa::avx}, {Isa::f16c, Isa::avx},
+    {Isa::vaes, Isa::avx}, {Isa::vaes, Isa::aes}, {Isa::vpclmulqdq, Isa::avx}, {Isa::vpclmulqdq, Isa::pclmulqdq},
+    {Isa::long_mode, Isa::pae}, {Isa::long_mode, Isa::msr}, {Isa::long_mode, Isa::syscall}, {Isa::long_mode, Isa::fxsr}, {Isa::long_mode, Isa::cx8},
+    {Isa::lahf64, Isa::long_mode}, {Isa::cx16, Isa::long_mode}, {Isa::fsgsbase, Isa::long_mode}, {Isa::page1g, Isa::long_mode}, {Isa::pcid, Isa::long_mode},
+    {Isa::nx, Isa::pae}, {Isa::pse36, Isa::pse}, {Isa::mca, Isa::mce}, {Isa::clflushopt, Isa::clflush}, {Isa::bmi2, Isa::bmi1},
+    {Isa::sep, Isa::msr}, {Isa::mtrr, Isa::msr}, {Isa::pat, Isa::msr}, {Isa::nx, Isa::msr}, {Isa::syscall, Isa::msr},
+    {Isa::apic, Isa::msr}, {Isa::x2apic, Isa::apic}, {Isa::arat, Isa::apic}, {Isa::tsc_deadline, Isa::apic}, {Isa::tsc_deadline, Isa::tsc},
+    {Isa::tsc_adjust, Isa::tsc}, {Isa::tsc_adjust, Isa::msr}, {Isa::invtsc, Isa::tsc}, {Isa::rdtscp, Isa::tsc}, {Isa::rdtscp, Isa::msr}, {Isa::rdpid, Isa::msr},
+};
+
+const char* name_of(Isa isa) {
+    return std::find_if(std::begin(kFeatures), std::end(kFeatures), [&](const Feature& f) { return f.isa == isa; })->name;
+}
+
+/// With everything that cannot be without it.
+void take_away(IsaSet& from, Isa isa) {
+    from.remove(isa);
+    for (const auto& n : kNeeds)
+        if (n.needs == isa && from.has(n.is)) take_away(from, n.is);
+}
 
 struct ModelRow {
     const char *name, *about, *brand;
@@ -82,7 +109,8 @@ constexpr ModelRow kModels[] = {
     {"pentium3", "Pentium III", "", 0x683, 2, BasePentium3},
     {"core2", "Core 2", "Calque Core 2", 0x6fb, 0xa, BaseCore2},
     {"x86-64-v1", "the baseline of 64-bit systems", "Calque x86-64-v1", Atom, 0x16, BaseV1},
-    {"x86-64-v2", "the second level of 64-bit systems", "Calque x86-64-v2", Atom, 0x16, BaseV2},
+    {"x86-64-v2", "the second level of 64-bit systems (SSE4)", "Calque x86-64-v2", Atom, 0x16, BaseV2},
+    {"x86-64-v3", "the third level of 64-bit systems (AVX2)", "Calque x86-64-v3", Atom, 0x16, BaseV3},
 };
 
 std::string known_models() {
@@ -163,6 +191,9 @@ CpuidLeaf extended(const CpuState& s, const CpuModel& m, u32 leaf) {
     }
 }
 
+/// FDP only of unmasked exceptions (bit 6), and CS and DS as 0 (bit 13): so does the x87 here, but for Zen's.
+u32 x87_pointers(const CpuModel& m) { return m.has(Isa::fpu) && !m.has(Isa::zen) ? 1u << 6 | 1u << 13 : 0; }
+
 CpuidLeaf basic(const CpuState& s, const CpuModel& m, u32 leaf, u32 sub) {
     switch (leaf) {
     case 1: return leaf_1(s, m);
@@ -170,7 +201,7 @@ CpuidLeaf basic(const CpuState& s, const CpuModel& m, u32 leaf, u32 sub) {
     case 4: return leaf_4(sub);
     case 5: return m.has(Isa::monitor) ? CpuidLeaf{64, 64, 3, 0x10} : CpuidLeaf{};
     case 6: return {word(m, ThermalEax), 0, 0, 0};
-    case 7: return sub == 0 ? CpuidLeaf{0, word(m, Ebx7), word(m, Ecx7), 0} : CpuidLeaf{};
+    case 7: return sub == 0 ? CpuidLeaf{0, word(m, Ebx7) | x87_pointers(m), word(m, Ecx7), 0} : CpuidLeaf{};
     case 0xb: return m.has(Isa::x2apic) ? leaf_b(sub) : CpuidLeaf{};
     case 0xd: return leaf_d(s, m, sub);
     // The crystal and the time stamp counter run at 1 GHz: one tick an instruction.
@@ -199,41 +230,27 @@ static Result<void> change_feature(CpuModel& m, std::string_view item) {
         return Error{"unknown CPU feature '" + name + "'; known are " + names};
     }
     if (item[0] == '+') m.features.add(f->isa);
-    else m.features.remove(f->isa);
+    else take_away(m.features, f->isa);
     return {};
 }
 
-/// What a feature cannot do without.
 static Result<void> check_features(const CpuModel& m) {
     for (const Feature& f : kFeatures)
         if (Missing.has(f.isa) && m.has(f.isa))
             return Error{"CPU model '" + m.name + "' needs " + f.name + ", which Calque does not have; use default, or take it away with -" + f.name};
-    constexpr struct { Isa is, needs; const char* words; } kNeeds[] = {
-        {Isa::long_mode, Isa::pae, "lm needs pae"},         {Isa::long_mode, Isa::msr, "lm needs msr"},
-        {Isa::long_mode, Isa::syscall, "lm needs syscall"}, {Isa::long_mode, Isa::fxsr, "lm needs fxsr"},
-        {Isa::sse, Isa::fxsr, "sse needs fxsr"},            {Isa::sse2, Isa::sse, "sse2 needs sse"},
-        {Isa::sse3, Isa::sse2, "sse3 needs sse2"},          {Isa::ssse3, Isa::sse3, "ssse3 needs sse3"},
-        {Isa::sse4_1, Isa::ssse3, "sse4.1 needs ssse3"},    {Isa::sse4_2, Isa::sse4_1, "sse4.2 needs sse4.1"},
-        {Isa::aes, Isa::sse2, "aes needs sse2"},            {Isa::pclmulqdq, Isa::sse2, "pclmulqdq needs sse2"},
-        {Isa::sha, Isa::sse2, "sha needs sse2"},            {Isa::gfni, Isa::sse2, "gfni needs sse2"},
-        {Isa::vaes, Isa::avx, "vaes needs avx"},            {Isa::vaes, Isa::aes, "vaes needs aes"},
-        {Isa::vpclmulqdq, Isa::avx, "vpclmulqdq needs avx"}, {Isa::vpclmulqdq, Isa::pclmulqdq, "vpclmulqdq needs pclmulqdq"},
-        {Isa::x2apic, Isa::apic, "x2apic needs apic"},      {Isa::tsc_deadline, Isa::apic, "tsc-deadline needs apic"},
-        {Isa::pcid, Isa::long_mode, "pcid needs lm"},       {Isa::apic, Isa::msr, "apic needs msr"},
-        {Isa::xsave, Isa::fxsr, "xsave needs fxsr"},        {Isa::mmx, Isa::fpu, "mmx needs fpu"},
-        {Isa::avx, Isa::xsave, "avx needs xsave"},          {Isa::avx, Isa::sse4_1, "avx needs sse4.1"},
-        {Isa::avx2, Isa::avx, "avx2 needs avx"},            {Isa::fma, Isa::avx, "fma needs avx"},
-        {Isa::f16c, Isa::avx, "f16c needs avx"},            {Isa::xsaveopt, Isa::xsave, "xsaveopt needs xsave"}, {Isa::xsavec, Isa::xsave, "xsavec needs xsave"},
-        {Isa::xgetbv1, Isa::xsave, "xgetbv1 needs xsave"},  {Isa::xsaves, Isa::xsave, "xsaves needs xsave"}, {Isa::tsc_adjust, Isa::tsc, "tsc-adjust needs tsc"},
-    };
     for (const auto& n : kNeeds)
-        if (m.has(n.is) && !m.has(n.needs)) return Error{std::string{"the CPU features do not fit together: "} + n.words};
+        if (m.has(n.is) && !m.has(n.needs)) {
+            const std::string is = name_of(n.is), needs = name_of(n.needs);
+            return Error{"CPU feature " + is + " needs " + needs + ", which the model '" + m.name + "' does not have; add it with +" + needs};
+        }
     return {};
 }
 
 Result<CpuModel> parse_cpu_model(std::string_view spec) {
     const auto name = spec.substr(0, spec.find(','));
-    const auto row = std::find_if(std::begin(kModels), std::end(kModels), [&](const ModelRow& r) { return name == r.name; });
+    const bool level = name == "v1" || name == "v2" || name == "v3";   // of x86-64, in short
+    const std::string whole = (level ? "x86-64-" : "") + std::string{name};
+    const auto row = std::find_if(std::begin(kModels), std::end(kModels), [&](const ModelRow& r) { return whole == r.name; });
     if (row == std::end(kModels)) return Error{"unknown CPU model '" + std::string{name} + "'; known are " + known_models()};
     CpuModel m;
     m.name = row->name, m.brand = row->brand, m.signature = row->signature, m.max_leaf = row->max_leaf, m.features = row->features;

@@ -21,7 +21,8 @@ struct CpuModel {
     bool has(Isa f) const { return features.has(f); }
 };
 
-/// "NAME", then any number of ",+feature" and ",-feature".
+/// "NAME", then any number of ",+feature" and ",-feature". Taking a feature away takes what needs it too; adding one that needs what is not
+/// there is refused. "v1" to "v3" are short for "x86-64-v1" and so on.
 Result<CpuModel> parse_cpu_model(std::string_view spec);
 /// Names and what they are.
 std::vector<std::pair<std::string, std::string>> cpu_models();
