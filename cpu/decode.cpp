@@ -5,6 +5,8 @@
 #include <array>
 #include <cstring>
 
+#include "cpu/opcode_map.h"
+
 namespace calque {
 namespace {
 
@@ -105,6 +107,7 @@ ZydisDecoder decoder_for(jit::Mode m, const IsaSet& features) {
     ZydisDecoder d = decoders.pick(m);
     ZydisDecoderEnableMode(&d, ZYDIS_DECODER_MODE_LZCNT, features.has(Isa::lzcnt));
     ZydisDecoderEnableMode(&d, ZYDIS_DECODER_MODE_TZCNT, features.has(Isa::bmi1));
+    ZydisDecoderEnableMode(&d, ZYDIS_DECODER_MODE_AMD_BRANCHES, features.has(Isa::zen));   // a 66h prefix makes them 16-bit ones in 64-bit code, too
     return d;
 }
 
@@ -200,6 +203,15 @@ bool form_exists(const ZydisDecodedInstruction& zi, Mn mn, const IsaSet& feature
     default: return true;
     }
 }
+
+/// The processor fetches the whole instruction before it finds it undefined: a fault of its later bytes comes first.
+Decode undefined(const u8* bytes, size_t size, CodeSize code, Insn& out) {
+    const size_t length = encoding_length(bytes, size, code);
+    if (length > 15 || (length > size && size >= 15)) return Decode::too_long;
+    if (length > size) return Decode::more;
+    out.length = static_cast<u8>(length);
+    return Decode::undefined;
+}
 }  // namespace
 
 Isa isa_of(Mn mn) { return kRows[static_cast<size_t>(mn)].isa; }
@@ -250,11 +262,11 @@ Decode decode(const u8* bytes, size_t size, u64 rip, jit::Mode m, const IsaSet& 
     const ZyanStatus status = decode_instruction(d, context, bytes, size, zi);
     if (status == ZYDIS_STATUS_NO_MORE_DATA) return size >= 15 ? Decode::too_long : Decode::more;
     if (status == ZYDIS_STATUS_INSTRUCTION_TOO_LONG) return Decode::too_long;
-    if (ZYAN_FAILED(status)) return Decode::undefined;
-    if (ZYAN_FAILED(ZydisDecoderDecodeOperands(&d, &context, &zi, zo, zi.operand_count))) return Decode::undefined;
+    const bool code64 = m.bits & mode::Code64, code32 = m.bits & mode::Code32;
+    if (ZYAN_FAILED(status) || ZYAN_FAILED(ZydisDecoderDecodeOperands(&d, &context, &zi, zo, zi.operand_count)))
+        return undefined(bytes, size, code64 ? CodeSize::b64 : code32 ? CodeSize::b32 : CodeSize::b16, out);
 
     out.mn = kMnemonics.of[zi.mnemonic];
-    const bool code64 = m.bits & mode::Code64, code32 = m.bits & mode::Code32;
     out.length = zi.length;
     out.opcode = zi.opcode;
     if (zi.attributes & ZYDIS_ATTRIB_HAS_MODRM) out.modrm = static_cast<u8>(zi.raw.modrm.mod << 6 | zi.raw.modrm.reg << 3 | zi.raw.modrm.rm);
@@ -265,6 +277,12 @@ Decode decode(const u8* bytes, size_t size, u64 rip, jit::Mode m, const IsaSet& 
     set_prefixes(zi, code64, code32, out);
     for (unsigned i = 0; i < zi.operand_count && out.op_count < 4; ++i)
         if (zo[i].visibility != ZYDIS_OPERAND_VISIBILITY_HIDDEN) set_operand(zi, zo[i], bytes, out);
+
+    // VPINSRD and VPEXTRD with W outside of 64-bit code: ignored on Intel, undefined on AMD.
+    if (features.has(Isa::zen) && out.vex && !code64 && zi.raw.vex.W && (out.mn == Mn::PINSRD || out.mn == Mn::PEXTRD)) return Decode::undefined;
+
+    // 0F 0D with a register operand: a NOP on Intel, undefined on AMD.
+    if (features.has(Isa::zen) && out.mn == Mn::NOP && out.opcode == 0x0d && out.modrm >= 0xc0) return Decode::undefined;
 
     // MOVSXD with a 16-bit destination reads 16 bits on Intel and 32 on AMD, as Zydis says.
     if (!features.has(Isa::zen) && out.mn == Mn::MOVSXD && out.op_size == 2 && out.op[1].is_mem()) out.op[1].size = 2;

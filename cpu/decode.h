@@ -47,7 +47,8 @@ struct Insn {
 };
 
 enum class Decode : u8 { ok, more, too_long, undefined };
-/// Decodes for the code size that `mode` gives. `more`: `size` bytes are not enough and fewer than 15. 
+/// Decodes for the code size that `mode` gives. `more`: `size` bytes are not enough and fewer than 15. Undefined encodings are wanted
+/// whole, too, and have a length.
 Decode decode(const u8* bytes, size_t size, u64 rip, jit::Mode mode, const IsaSet& features, Insn& out);
 /// The instruction in Intel's syntax, for people to read, and its length; one byte when it cannot be decoded.
 struct Disassembly {

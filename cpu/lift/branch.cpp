@@ -8,10 +8,16 @@ using jit::Type;
 
 namespace {
 
-/// Near transfers have 64-bit operands in 64-bit code; a 66h prefix is ignored there.
-unsigned near_size(Lifter& l, const Insn& in) { return l.code64() ? 8 : in.op_size; }
+/// Near transfers have 64-bit operands in 64-bit code. Intel ignores a 66h prefix there, Zen makes them 16-bit ones.
+unsigned near_size(Lifter& l, const Insn& in) { return l.code64() && !(l.zen() && in.op_size == 2) ? 8 : in.op_size; }
 
-u64 cut(Lifter& l, const Insn& in, u64 rip) { return !l.code64() && in.op_size == 2 ? rip & 0xffff : rip; }
+u64 cut(Lifter& l, const Insn& in, u64 rip) { return near_size(l, in) == 2 ? rip & 0xffff : rip; }
+
+Val near_target(Lifter& l, const Insn& in) {
+    Operand o = in.op[0];
+    if (l.code64()) o.size = static_cast<u8>(near_size(l, in));
+    return l.read(o);
+}
 
 bool is_far(const Insn& in) {
     // Pointer forms became two immediates; memory forms are FF /3 and FF /5.
@@ -39,14 +45,14 @@ Val counter(Lifter& l, const Insn& in) { return l.gpr(RCX, in.addr_size); }
 void lift_jmp(Lifter& l, const Insn& in) {
     if (is_far(in)) return far_transfer(l, in, Helper::far_jump);
     if (in.op[0].kind == Operand::rel) return l.jump(cut(l, in, in.op[0].value));
-    l.jump_to(l.read(in.op[0]));
+    l.jump_to(near_target(l, in));
 }
 
 void lift_call(Lifter& l, const Insn& in) {
     if (is_far(in)) return far_transfer(l, in, Helper::far_call);
     const unsigned size = near_size(l, in);
     const bool direct = in.op[0].kind == Operand::rel;
-    const Val to = direct ? l.c64(cut(l, in, in.op[0].value)) : l.ir.zext(l.read(in.op[0]), Type::I64);
+    const Val to = direct ? l.c64(cut(l, in, in.op[0].value)) : l.ir.zext(near_target(l, in), Type::I64);
     const Val top = l.ir.zext(l.ir.sub(l.gpr(RSP, l.stack_size()), u64{size}), Type::I64), at = l.linear(SS, top, size, true);
     // The push's faults come before the target's. After the latter Intel has stored the return address all the same, Zen has not.
     if (l.zen())
@@ -76,7 +82,9 @@ void lift_loop(Lifter& l, const Insn& in) {
     Val again = l.ir.icmp(Cmp::ne, left, u64{0});
     if (in.mn != Mn::LOOP) {
         const Val zf = l.flag(jit::fl::ZF);
-        again = l.ir.and_(again, in.mn == Mn::LOOPE ? zf : l.ir.xor_(zf, u64{1}));
+        // Zen takes a repeat prefix for the condition.
+        const bool while_equal = l.zen() && (in.rep || in.repne) ? in.rep : in.mn == Mn::LOOPE;
+        again = l.ir.and_(again, while_equal ? zf : l.ir.xor_(zf, u64{1}));
     }
     const u64 to = cut(l, in, in.op[0].value);
     l.check_target(l.c64(to));

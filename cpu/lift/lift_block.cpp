@@ -43,14 +43,18 @@ struct LimitCheck {
     }
 };
 
-void lift_fault(Block& out, u64 rip, Decode why, jit::Mode m, const IsaSet& features) {
+/// The block depends on all bytes that made the instruction a wrong one.
+void lift_fault(Block& out, u64 rip, Decode why, Insn& in, jit::Mode m, const IsaSet& features) {
+    if (why == Decode::too_long) in.length = 15;
+    in.next = rip + in.length;
     Lifter l{out, m, features};
-    l.ir.insn(rip, 1);
+    LimitCheck limit;
+    l.ir.insn(rip, in.length);
+    limit.emit(l);
     if (why == Decode::too_long) l.raise(13, 0);
     else l.raise(6);
-    out.insn_count = 1;
-    out.byte_count = 1;
-    out.end_rip = rip + 1;
+    count(out, in);
+    limit.finish(out);
 }
 }  // namespace
 
@@ -65,7 +69,7 @@ void lift_block(const jit::LiftRequest& r, const IsaSet& features, Block& out) {
         if (out.insn_count && r.stops && r.stops->test(at)) break;
         const Decode d = decode(r.page + at, std::min<size_t>(15, 4096 - at), rip, r.mode, features, in);
         if (d != Decode::ok) {
-            if (out.insn_count == 0 && d != Decode::more) return begin(out, r.rip, r.mode), lift_fault(out, rip, d, r.mode, features);
+            if (out.insn_count == 0 && d != Decode::more) return begin(out, r.rip, r.mode), lift_fault(out, rip, d, in, r.mode, features);
             break;
         }
         l.mark(in);
@@ -86,7 +90,7 @@ bool lift_one(const u8* bytes, size_t size, u64 rip, jit::Mode m, const IsaSet& 
     Insn in;
     const Decode d = decode(bytes, size, rip, m, features, in);
     if (d == Decode::more) return false;
-    if (d != Decode::ok) return lift_fault(out, rip, d, m, features), true;
+    if (d != Decode::ok) return lift_fault(out, rip, d, in, m, features), true;
     Lifter l{out, m, features};
     LimitCheck limit;
     l.mark(in);
