@@ -115,7 +115,8 @@ u64 helper_enter(CpuState& s, u64 a, u64 operand, u64) {
     const u64 allocation = a & 0xffff;
     Stack st = Stack::current(s);
     if (!st.push(s.gpr[RBP], size)) return 0;
-    const u64 frame = st.sp;
+    // FrameTemp is ESP with 32-bit operands, also where the stack uses SP only.
+    const u64 frame = st.width == 2 ? (s.gpr[RSP] & ~u64{0xffff}) | st.sp : st.sp;
     Stack display = st;
     display.sp = display.cut(s.gpr[RBP]);
     for (unsigned i = 1; i < level; ++i) {

@@ -10,10 +10,10 @@ namespace fl = jit::fl;
 
 namespace {
 
-/// ZF and SF of the result, OF = 0, CF as given or 0. AF and PF are undefined; Intel's processors clear both.
+/// ZF and SF of the result, OF = 0, CF as given or 0. AF and PF are undefined; Intel's processors clear both, Zen has the result's PF.
 void set_result_flags(Lifter& l, Val result, Val cf = {}) {
     const Val placed = cf ? l.ir.shl(l.ir.zext(cf, Type::I16), 8u) : l.ir.constant(Type::I16, 0);
-    l.set_flags(l.ir.flag_merge(l.ir.flags_logic(result), placed, fl::CF | fl::PF));
+    l.set_flags(l.ir.flag_merge(l.ir.flags_logic(result), placed, static_cast<u16>(fl::CF | (l.zen() ? 0 : fl::PF))));
 }
 
 /// The lowest `n` bits of v: all of them when n reaches the width.
@@ -48,7 +48,7 @@ void lift_andn(Lifter& l, const Insn& in) {
     set_result_flags(l, result);
 }
 
-// SF too is undefined, and 0 on Intel's processors.
+// SF too is undefined, and 0 on Intel's processors; Zen sets AF, and PF by the result.
 void lift_bextr(Lifter& l, const Insn& in) {
     const Val src = l.read(in.op[1]), control = l.read(in.op[2]);
     const unsigned w = in.op[0].size * 8u;
@@ -57,6 +57,7 @@ void lift_bextr(Lifter& l, const Insn& in) {
     const Val field = l.ir.select(l.ir.icmp(Cmp::ult, start, u64{w}), shifted, l.ir.constant(src.type, 0));
     const Val result = low_bits(l, field, length);
     l.write(in.op[0], result);
+    if (l.zen()) return l.set_flags(l.ir.flag_merge(l.ir.flags_logic(result), l.ir.constant(Type::I16, fl::AF), fl::AF | fl::SF));
     l.set_flags(l.ir.flag_merge(l.ir.flags_logic(result), l.ir.constant(Type::I16, 0), fl::PF | fl::SF));
 }
 

@@ -93,8 +93,10 @@ void lift_enter(Lifter& l, const Insn& in) {
     l.ir.store(l.linear(SS, l.ir.zext(frame, Type::I64), size, true), l.gpr(RBP, size));
     // The final stack pointer is checked for writing (SDM vol. 2, ENTER); what has been pushed stays in memory.
     if (allocation) l.ir.load(jit::int_type(size), l.linear(SS, top, size, true), true);
+    // The new frame pointer is ESP with 32-bit operands (SDM vol. 2A, "ENTER": FrameTemp), also where the stack uses SP only.
+    const Val whole = l.stack_size() == 2 ? l.ir.insert(l.gpr64(RSP), frame, 0) : l.ir.zext(frame, Type::I64);
     l.set_sp(top);
-    l.set_gpr(RBP, l.ir.trunc(l.ir.zext(frame, Type::I64), jit::int_type(size)));
+    l.set_gpr(RBP, l.ir.trunc(whole, jit::int_type(size)));
 }
 
 void lift_leave(Lifter& l, const Insn& in) {
