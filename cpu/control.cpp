@@ -220,14 +220,14 @@ u64 helper_write_base(CpuState& s, u64 n, u64 v, u64) {
 // MONITOR and MWAIT: the monitored line is never written while this processor sleeps (there is one), so MWAIT sleeps like HLT, and an
 // interrupt ends it, with "interrupts break even if masked" (ECX bit 0) looked at by the run loop.
 u64 helper_monitor(CpuState& s, u64, u64, u64) {
-    if (!privileged(s)) return 0;
+    if (s.cpl) return raise(s, vec::UD), 0;   // not #GP (SDM vol. 2B, "MONITOR", "MWAIT")
     if (static_cast<u32>(s.gpr[RCX])) return gp(s);
     s.monitor_line = 1;
     return 0;
 }
 
 u64 helper_mwait(CpuState& s, u64, u64, u64 next) {
-    if (!privileged(s)) return 0;
+    if (s.cpl) return raise(s, vec::UD), 0;
     const u32 extensions = static_cast<u32>(s.gpr[RCX]);
     if (extensions & ~1u) return gp(s);
     s.x.rip = next;

@@ -179,6 +179,7 @@ void lift_xgetbv(Lifter& l, const Insn&) { l.end_with(Helper::xgetbv); }
 void lift_xsetbv(Lifter& l, const Insn&) { l.end_with(Helper::xsetbv); }
 
 void lift_monitor(Lifter& l, const Insn& in) {
+    if (l.has(mode::ViewUser)) return l.raise(6);   // before the address is looked at
     const Val ea = l.ir.zext(l.gpr(RAX, in.addr_size), Type::I64), at = l.linear(in.seg, ea, 1, false);
     l.ir.load(Type::I8, at);  // checked like a byte load
     l.call(Helper::monitor, Type::None, at);
