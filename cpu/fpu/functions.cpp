@@ -236,6 +236,14 @@ u64 helper_fpu_control(CpuState& s, u64 a, u64 b, u64 c) {
     return 0;
 }
 
+u64 helper_fpu_note(CpuState& s, u64 a, u64 b, u64 c) {
+    FpuState& f = s.fpu;
+    f.opcode = a & 0x7ff;
+    f.ip = c, f.ip_sel = s.seg[CS].selector;
+    if (a >> 19 & 1) f.dp = b, f.dp_sel = s.seg[a >> 16 & 7].selector;
+    return 0;
+}
+
 u64 helper_fpu_word(CpuState& s, u64 a, u64, u64) {
     return FpuOp::op_of(a) == fop::stcw ? s.fpu.cw : status_word(s.fpu);
 }

@@ -23,7 +23,7 @@ unsigned write_environment(const CpuState& s, bool wide, Image m) {
     m.put(w, status_word(f) | filler, w);
     m.put(2 * w, full_tags(f) | filler, w);
     if (real_format(s)) {
-        const u32 ip = static_cast<u32>(f.ip + 16 * f.ip_sel), dp = static_cast<u32>(f.dp);
+        const u32 ip = static_cast<u32>(f.ip + 16 * f.ip_sel), dp = static_cast<u32>(f.dp + 16 * f.dp_sel);
         m.put(3 * w, ip & 0xffff, w);
         m.put(4 * w, (ip >> 16 << 12) | f.opcode, w);
         m.put(5 * w, dp & 0xffff, w);
@@ -53,6 +53,7 @@ unsigned read_environment(CpuState& s, bool wide, Image m) {
         f.ip = ip, f.dp = dp;
         f.ip_sel = static_cast<u16>(second), f.dp_sel = static_cast<u16>(fourth);
         if (wide) f.opcode = second >> 16 & 0x7ff;
+        else if (s.cpu->has_feature(Isa::zen)) f.opcode = 0;
     }
     update_error_summary(f);
     return 7 * w;
@@ -69,13 +70,13 @@ bool probe_ends(CpuState& s, u64 address, unsigned size, bool write, unsigned fi
     return probe_linear(s, address, first, write) && probe_linear(s, address + size - 1, 1, write);
 }
 
-void store_environment(X87& x, u64 size, u64 address, bool registers) {
+void store_environment(X87& x, bool wide, u64 address, bool registers) {
     u8 buffer[108]{};
     const Image m{buffer};
-    unsigned n = write_environment(x.s, size != 2, m);
+    unsigned n = write_environment(x.s, wide, m);
     if (registers)
         for (unsigned i = 0; i < 8; ++i, n += 10) put_register(m, n, x.st(i));
-    if (!probe_ends(x.s, address, n, true, size != 2 ? 4 : 2) || !write_linear(x.s, address, buffer, n)) return;
+    if (!probe_ends(x.s, address, n, true, wide ? 4 : 2) || !write_linear(x.s, address, buffer, n)) return;
     if (registers) {
         reset_fpu(x.f);
     } else {
@@ -84,13 +85,13 @@ void store_environment(X87& x, u64 size, u64 address, bool registers) {
     }
 }
 
-void load_environment(X87& x, u64 size, u64 address, bool registers) {
+void load_environment(X87& x, bool wide, u64 address, bool registers) {
     u8 buffer[108];
     const Image m{buffer};
-    const unsigned env_bytes = size != 2 ? 28 : 14;
+    const unsigned env_bytes = wide ? 28 : 14;
     const unsigned size_bytes = env_bytes + (registers ? 80 : 0);
-    if (!probe_ends(x.s, address, size_bytes, false, size != 2 ? 4 : 2) || !read_linear(x.s, address, buffer, size_bytes)) return;
-    unsigned n = read_environment(x.s, size != 2, m);
+    if (!probe_ends(x.s, address, size_bytes, false, wide ? 4 : 2) || !read_linear(x.s, address, buffer, size_bytes)) return;
+    unsigned n = read_environment(x.s, wide, m);
     if (!registers) return;
     const u32 tags = x.f.top_tags;
     for (unsigned i = 0; i < 8; ++i, n += 10) x.set(i, get_register(m, n));
@@ -135,14 +136,15 @@ void store_extended(X87& x, u64 address) {
 }  // namespace
 
 u64 helper_fpu_memory(CpuState& s, u64 a, u64 b, u64 c) {
-    X87 x{s, a, c};
+    X87 x{s, a, b};
+    const bool wide = x.op.to_index;
     const bool waits = x.op.op != fop::nstenv && x.op.op != fop::nsave;
     if (waits && x.pending()) return 0;
     switch (x.op.op) {
-    case fop::nstenv: store_environment(x, b, c, false); break;
-    case fop::nsave: store_environment(x, b, c, true); break;
-    case fop::ldenv: load_environment(x, b, c, false); break;
-    case fop::rstor: load_environment(x, b, c, true); break;
+    case fop::nstenv: store_environment(x, wide, c, false); break;
+    case fop::nsave: store_environment(x, wide, c, true); break;
+    case fop::ldenv: load_environment(x, wide, c, false); break;
+    case fop::rstor: load_environment(x, wide, c, true); break;
     case fop::bld: load_bcd(x, c); break;
     case fop::bstp: store_bcd(x, c); break;
     case fop::stp80: store_extended(x, c); break;
@@ -158,9 +160,11 @@ void write_x87(const CpuState& s, bool rex_w, Image m) {
     m.put(0, f.cw, 2);
     m.put(2, status_word(f), 2);
     m.put(4, f.top_tags >> 8 & 0xff, 2);
-    m.put(6, f.opcode, 2);
-    m.put(8, rex_w ? f.ip : (f.ip & 0xffffffff) | u64{f.ip_sel} << 32, 8);
-    m.put(16, rex_w ? f.dp : (f.dp & 0xffffffff) | u64{f.dp_sel} << 32, 8);
+    // Zen stores the pointers only while an exception is pending.
+    const bool pointers = f.sw & fsw::ES || !s.cpu->has_feature(Isa::zen);
+    m.put(6, pointers ? f.opcode : 0, 2);
+    m.put(8, !pointers ? 0 : rex_w ? f.ip : (f.ip & 0xffffffff) | u64{f.ip_sel} << 32, 8);
+    m.put(16, !pointers ? 0 : rex_w ? f.dp : (f.dp & 0xffffffff) | u64{f.dp_sel} << 32, 8);
     for (unsigned i = 0; i < 8; ++i) {
         const auto& r = f.reg[(f.top_tags + i) & 7];
         m.put(32 + 16 * i, r.sig, 8);

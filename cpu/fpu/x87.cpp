@@ -73,6 +73,7 @@ void set_full_tags(FpuState& f, u16 tags) {
 
 void X87::note_unmasked() {
     set_error_summary(f);
+    if (zen()) return;   // which notes them anyway (helper_fpu_note)
     f.opcode = op.fop;
     f.dp = address_;
 }

@@ -27,11 +27,16 @@ struct Fpu {
         return in.op[0];
     }
     Val descriptor() const { return l.c64(op.pack()); }
-    /// Data instructions note where they were.
-    void note_ip() { l.ir.set(slot::fpu_ip, l.c64(in.rip)); }
-    void call(Helper h, Val b = {}, Val address = {}) {
-        l.call(h, Type::None, descriptor(), b ? b : l.c64(0), address ? address : l.c64(0));
-        note_ip();
+    /// Data instructions note where they were. Golden Cove keeps FOP and FDP of unmasked exceptions only, and no selectors (the helpers
+    /// do that, by the effective address in c); Zen keeps all of it always, FDP and FDS of the last instruction that had a memory operand.
+    void note(Val effective = {}) {
+        if (!l.zen()) return l.ir.set(slot::fpu_ip, l.c64(in.rip));
+        const u64 seg = effective ? memory().seg | 8u : 0;
+        l.call(Helper::fpu_note, Type::None, l.c64(op.fop | seg << 16), effective ? effective : l.c64(0), l.c64(in.rip));
+    }
+    void call(Helper h, Val b = {}, Val effective = {}) {
+        l.call(h, Type::None, descriptor(), b ? b : l.c64(0), effective ? effective : l.c64(0));
+        note(effective);
     }
 
     static unsigned bytes(FpuOp::Source s) {
@@ -46,32 +51,33 @@ struct Fpu {
     /// Loads a memory operand (integers sign-extended) and calls the helper with it.
     void with_memory(Helper h, FpuOp::Source source) {
         op.source = source;
-        const Val at = l.linear(memory(), bytes(source), false, source == FpuOp::m80 ? 8 : 0);
-        if (source == FpuOp::m80) return with_m80(h, at);
+        const Val ea = l.effective(memory()), at = l.linear(memory().seg, ea, bytes(source), false, source == FpuOp::m80 ? 8 : 0);
+        if (source == FpuOp::m80) return with_m80(h, ea, at);
         const Val raw = l.ir.load(jit::int_type(bytes(source)), at);
         const bool integer = source == FpuOp::i16 || source == FpuOp::i32;
-        call(h, integer ? l.ir.sext(raw, Type::I64) : l.ir.zext(raw, Type::I64), at);
+        call(h, integer ? l.ir.sext(raw, Type::I64) : l.ir.zext(raw, Type::I64), ea);
     }
-    void with_m80(Helper h, Val at) {
+    void with_m80(Helper h, Val ea, Val at) {
         const Val sig = l.ir.load(Type::I64, at), se = l.ir.load(Type::I16, l.ir.add(at, u64{8}));
         const Val d = l.ir.or_(l.ir.shl(l.ir.zext(se, Type::I64), FpuOp::se_shift), descriptor());
-        l.call(h, Type::None, d, sig, at);
-        note_ip();
+        l.call(h, Type::None, d, sig, ea);
+        note(ea);
     }
     void store(FpuOp::Source to, unsigned pops, bool truncate = false) {
         op.source = to;
         op.pops = static_cast<u8>(pops);
         op.op = truncate ? fop::truncate : fop::round;
         Val at, v;
+        const Val ea = l.effective(memory());
         if (l.zen()) {
-            at = l.linear(memory(), bytes(to), true);
+            at = l.linear(memory().seg, ea, bytes(to), true);
             v = l.call(Helper::fpu_store_value, Type::I64, descriptor(), l.c64(in.rip), at);
         } else {
-            v = l.call(Helper::fpu_store_value, Type::I64, descriptor(), l.c64(in.rip), l.effective(memory()));
-            at = l.linear(memory(), bytes(to), true);
+            v = l.call(Helper::fpu_store_value, Type::I64, descriptor(), l.c64(in.rip), ea);
+            at = l.linear(memory().seg, ea, bytes(to), true);
         }
         l.ir.store(at, l.ir.trunc(v, jit::int_type(bytes(to))));
-        call(Helper::fpu_store_done, {}, at);
+        call(Helper::fpu_store_done, {}, ea);
     }
     /// FBSTP and FSTP m80. Intel stores eight bytes and then two; the first stay when the others fault.
     void store_wide(fop::Memory operation) {
@@ -84,7 +90,7 @@ struct Fpu {
         const Val at = l.linear(m.seg, ea, 8, true);
         l.ir.store(at, vector::low64(l, v));
         l.ir.store(l.linear(m.seg, l.ir.zext(next, Type::I64), 2, true), l.ir.trunc(vector::high64(l, v), Type::I16));
-        call(Helper::fpu_store_done, {}, at);
+        call(Helper::fpu_store_done, {}, ea);
     }
     void arith(FpuOp::Source source, unsigned operation) {
         op.op = static_cast<u8>(operation);
@@ -116,9 +122,10 @@ struct Fpu {
     /// "Interrupt 17—Alignment Check Exception").
     void area(fop::Memory operation, unsigned size, bool write, bool data) {
         op.op = operation;
-        const Val at = l.linear(memory(), size, write, size == 10 ? 8 : wide() ? 4 : 2);
-        l.call(Helper::fpu_memory, Type::None, descriptor(), l.c64(in.op_size), at);
-        if (data) note_ip();
+        op.to_index = wide();
+        const Val ea = l.effective(memory()), at = l.linear(memory().seg, ea, size, write, size == 10 ? 8 : wide() ? 4 : 2);
+        l.call(Helper::fpu_memory, Type::None, descriptor(), ea, at);
+        if (data) note(ea);
     }
     void control(fop::Control operation, Val b = {}) {
         op.op = operation;

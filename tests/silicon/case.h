@@ -66,8 +66,9 @@ struct Case {
     u8 bytes[15 * most]{};
     u8 length = 0;
     u64 gpr[16]{};
+    u32 end = where::next;   // where in the code pages the bytes end
     u64 code_origin() const { return flat(mode) ? where::code : 0; }
-    u64 rip() const { return code_origin() + where::next - length; }
+    u64 rip() const { return code_origin() + end - length; }
     u32 flags = 2;
     FxState fx;
     u64 fs_base = 0;       // in 64-bit code
@@ -85,6 +86,7 @@ struct Outcome {
     u32 retired = 0;       // instructions; not known of the native side
     u32 flags = 0;         // arithmetic flags and DF
     FxState fx;
+    bool trapped = false;  // of the native side: a signal came, for a fault or where a branch had gone
     u32 changed = 0;       // lines that differ from the base image
     Line line[Line::count];
 };

@@ -25,6 +25,8 @@ constexpr std::pair<Isa, const char*> kHostNames[] = {
     {Isa::vpclmulqdq, "vpclmulqdq"}, {Isa::cx16, "cx16"}, {Isa::clflush, "clflush"}, {Isa::clflushopt, "clflushopt"}, {Isa::long_mode, "lm"},
     {Isa::movbe, "movbe"}, {Isa::popcnt, "popcnt"}, {Isa::lzcnt, "abm"}, {Isa::bmi1, "bmi1"}, {Isa::bmi2, "bmi2"}, {Isa::lahf64, "lahf_lm"},
     {Isa::adx, "adx"}, {Isa::prefetchw, "3dnowprefetch"}, {Isa::smap, "smap"}, {Isa::msr, "msr"}, {Isa::syscall, "syscall"}, {Isa::sep, "sep"},
+    {Isa::tsc, "tsc"}, {Isa::rdtscp, "rdtscp"}, {Isa::xsave, "xsave"}, {Isa::xsaveopt, "xsaveopt"}, {Isa::xsavec, "xsavec"}, {Isa::xsaves, "xsaves"},
+    {Isa::fsgsbase, "fsgsbase"}, {Isa::invpcid, "invpcid"}, {Isa::rdrand, "rdrand"}, {Isa::rdseed, "rdseed"}, {Isa::rdpid, "rdpid"}, {Isa::monitor, "monitor"},
 };
 
 std::vector<u8> spell(const Template& t, CodeMode m) {

@@ -9,6 +9,8 @@ void load_fx(CpuState& s, const FxState& f) {
     s.fpu.cw = f.fcw;
     s.fpu.sw = f.fsw & 0xc7ff;
     s.fpu.top_tags = top | u32{f.ftw} << 8;
+    s.fpu.opcode = f.fop;
+    s.fpu.ip = f.fip, s.fpu.dp = f.fdp, s.fpu.ip_sel = s.fpu.dp_sel = 0;
     for (unsigned i = 0; i < 8; ++i) {
         auto& r = s.fpu.reg[(top + i) & 7];
         r.sig = f.st[i].sig;
@@ -24,6 +26,9 @@ void store_fx(const CpuState& s, FxState& f) {
     f.fcw = s.fpu.cw;
     f.fsw = static_cast<u16>((s.fpu.sw & 0xc7ff) | top << 11);
     f.ftw = static_cast<u8>(s.fpu.top_tags >> 8);
+    f.fop = s.fpu.opcode;
+    f.fip = (s.fpu.ip & 0xffffffff) | u64{s.fpu.ip_sel} << 32;
+    f.fdp = (s.fpu.dp & 0xffffffff) | u64{s.fpu.dp_sel} << 32;
     for (unsigned i = 0; i < 8; ++i) {
         const auto& r = s.fpu.reg[(top + i) & 7];
         f.st[i].sig = r.sig;

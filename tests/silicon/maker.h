@@ -64,17 +64,7 @@ struct Generator::Maker {
         if (decode(c.bytes, 15, c.rip(), jit_mode(c.mode), g.features_, c.in) != Decode::ok) return false;
         c.length = c.in.length;
         if (decode(c.bytes, 15, c.rip(), jit_mode(c.mode), g.features_, c.in) != Decode::ok) return false;
-        return runs_in_user_mode(c.in) && !vendor_specific();
-    }
-
-    /// What AMD's and Intel's processors do differently. Our rules follow Intel's manual there.
-    bool vendor_specific() const {
-        // Near branches with an operand size prefix in 64-bit code: AMD cuts the target to 16 bits, Intel ignores the prefix.
-        if (long64() && c.in.prefix66 && named({"J", "CALL", "RET", "LOOP"})) return true;
-        // A repeat prefix makes AMD's LOOPE and LOOPNE the one that the prefix names.
-        if (named({"LOOP"}) && (c.in.rep || c.in.repne)) return true;
-        // 0F 0D with a register: #UD on AMD, a NOP on Intel.
-        return c.in.mn == Mn::NOP && c.in.opcode == 0x0d && c.in.modrm >= 0xc0;
+        return runs_in_user_mode(c.in);
     }
 
     static bool canonical(u64 a) { return static_cast<u64>(static_cast<i64>(a << 16) >> 16) == a; }
@@ -87,6 +77,8 @@ struct Generator::Maker {
     u64 linear_of(u64 offset, Seg seg) const { return long64() ? offset + seg_base(seg) : static_cast<u32>(offset + seg_base(seg)); }
     u64 data_pointer() { return offset_of(where::data + r.below(where::data_size), DS); }
     u64 stack_pointer() { return offset_of(where::data + (r.below(where::data_size) & ~7u) + (r.chance(10) ? r.below(8) : 0), SS); }
+    /// Something in the upper half, which a 16-bit stack does not use.
+    u64 above(u64 sp) { return c.mode == CodeMode::prot16 && r.chance(30) ? sp | (r.next() & 0xffff) << 16 : sp; }
     /// A linear address.
     u64 pick_target(unsigned size) {
         const u64 o = where::data;
@@ -108,7 +100,7 @@ struct Generator::Maker {
 
     void registers() {
         for (auto& v : c.gpr) v = r.value();
-        c.gpr[RSP] = stack_pointer();
+        c.gpr[RSP] = above(stack_pointer());
         for (u8 n : {RSI, RDI, RBP, RBX})
             if (r.chance(60)) c.gpr[n] = data_pointer();
         if (r.chance(10)) c.gpr[r.below(16)] = c.gpr[r.below(16)];
@@ -282,6 +274,9 @@ struct Generator::Maker {
             }
     }
 
+    /// Of a near branch. AMD's processors heed a 66h prefix in 64-bit code, and go to the first 64 KiB, where nothing is.
+    unsigned near_size() const { return long64() && !(g.features_.has(Isa::zen) && c.in.op_size == 2) ? 8 : c.in.op_size; }
+
     /// RIP may only go where the native side waits for it.
     u64 landing() {
         const u64 base = c.code_origin();
@@ -297,14 +292,14 @@ struct Generator::Maker {
             const u64 target = c.code_origin() + (r.chance(50) ? where::pad_after : where::pad_before);
             const u64 delta = target - c.in.next;
             const unsigned size = c.in.opcode >= 0x70 && c.in.opcode <= 0x7f ? 1 : c.in.opcode >= 0xe0 && c.in.opcode <= 0xe3 ? 1 : c.in.opcode == 0xeb ? 1
-                                  : !long64() && c.in.op_size == 2 ? 2 : 4;
+                                  : near_size() == 2 ? 2 : 4;
             if (c.length < size + 1u) return false;
             std::memcpy(c.bytes + c.length - size, &delta, size);
             return decode_again();
         }
         if (named({"JMP", "CALL"})) {
             const u64 to = landing();
-            if (o.is_mem()) put(linear(o), to, long64() ? 8 : c.in.op_size);
+            if (o.is_mem()) put(linear(o), to, near_size());
             else {
                 for (const auto& other : c.in.op)
                     if (other.is_mem()) return true;
@@ -314,12 +309,12 @@ struct Generator::Maker {
             }
             // Whatever else is there must not be executed: the operand must now be the landing place.
             const u64 now = o.is_mem() ? peek(linear(o)) : c.gpr[o.reg];
-            return (now & mask_of(long64() ? 8 : c.in.op_size)) == (to & mask_of(long64() ? 8 : c.in.op_size)) || linear(o) - where::data >= where::data_size;
+            return (now & mask_of(near_size())) == (to & mask_of(near_size())) || linear(o) - where::data >= where::data_size;
         }
         if (c.in.mn == Mn::RET) {
             c.gpr[RSP] = offset_of(pick_target(8), SS);
             const u64 to = landing();
-            const unsigned size = long64() ? 8 : c.in.op_size;
+            const unsigned size = near_size();
             put(stack_linear(), to, size);
             const u64 in_page = stack_linear() - where::data;
             return (peek(stack_linear()) & mask_of(size)) == (to & mask_of(size)) || in_page + 8 > where::data_size;
@@ -358,9 +353,9 @@ struct Generator::Maker {
             if (!r.chance(60)) {
                 bool used = false;
                 for (const auto& o : c.in.op) used |= o.is_mem() && (o.base == RSP || o.base == RBP || o.index == RBP);
-                if (!used) c.gpr[RSP] = offset_of(pick_target(64), SS), c.gpr[RBP] = r.chance(50) ? offset_of(pick_target(64), SS) : c.gpr[RBP];
+                if (!used) c.gpr[RSP] = above(offset_of(pick_target(64), SS)), c.gpr[RBP] = r.chance(50) ? above(offset_of(pick_target(64), SS)) : c.gpr[RBP];
             }
-            if (c.in.mn == Mn::ENTER && linear_of(c.gpr[RBP], SS) - where::data >= where::data_size) c.gpr[RBP] = stack_pointer();
+            if (c.in.mn == Mn::ENTER && linear_of(low(RBP, stack_width()), SS) - where::data >= where::data_size) c.gpr[RBP] = above(stack_pointer());
         }
         // TF and AC would catch the way back.
         if (named({"POPF"})) {
@@ -425,6 +420,8 @@ struct Generator::Maker {
         const unsigned top = r.below(8);
         f.fsw = static_cast<u16>(top << 11 | (r.next() & 0x4700) | (r.chance(30) ? r.next() & 0x3f : 0));
         f.ftw = r.chance(70) ? 0xff : static_cast<u8>(r.next());
+        f.fop = static_cast<u16>(r.next() & 0x7ff);
+        f.fip = r.next() & 0xffffffff, f.fdp = r.next() & 0xffffffff;
         for (auto& e : f.st) extended(e);
         const std::string_view n = mnemonic_name(c.in.mn, c.in.vex);
         if (n.starts_with("FLD") || n.starts_with("FILD") || n.starts_with("FBLD")) {

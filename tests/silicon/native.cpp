@@ -55,6 +55,13 @@ void vectors_from_signal(const u8* area, FxState& out) {
     if (present & 4) std::memcpy(out.high, area + 576, sizeof out.high);
 }
 
+/// FXSAVE leaves the last instruction's pointers out where AMD's processors run it without a pending exception; FNSTENV does not.
+void pointers_from_environment(const u32* env, FxState& out) {
+    out.fop = env[4] >> 16 & 0x7ff;
+    out.fip = env[3] | (env[4] & u64{0xffff}) << 32;
+    out.fdp = env[5] | (env[6] & u64{0xffff}) << 32;
+}
+
 void from_signal(const ucontext_t& uc, const Case& c, Outcome& out) {
     static constexpr int order[16] = {REG_RAX, REG_RCX, REG_RDX, REG_RBX, REG_RSP, REG_RBP, REG_RSI, REG_RDI,
                                       REG_R8, REG_R9, REG_R10, REG_R11, REG_R12, REG_R13, REG_R14, REG_R15};
@@ -75,13 +82,13 @@ void on_signal(int, siginfo_t*, void* context) {
     // Alignment is still checked, if the case asked for that.
     asm volatile("pushfq\n\tandq $~0x40000, (%%rsp)\n\tpopfq" : : : "memory", "cc");
     // The case's segments are still loaded: first get thread-local storage back.
-    if (!child.wide)
+    if (!child.wide || child.running->end != where::next)
         asm volatile("xorl %%eax, %%eax\n\tmovw %%ax, %%ds\n\tmovw %%ax, %%es\n\tmovw %%ax, %%fs\n\tmovw %%ax, %%gs\n\t"
                      "wrfsbase %0\n\twrgsbase %1" : : "r"(child.context->host_fs_base), "r"(child.context->host_gs_base) : "rax", "memory");
     auto& uc = *static_cast<ucontext_t*>(context);
     if (!child.running) std::_Exit(4);
     from_signal(uc, *child.running, *child.out);
-    child.faulted = true;
+    child.faulted = child.out->trapped = true;
     auto& g = uc.uc_mcontext.gregs;
     g[REG_RIP] = reinterpret_cast<greg_t>(&silicon_fault);
     g[REG_EFL] = 0x202;
@@ -93,9 +100,8 @@ void on_signal(int, siginfo_t*, void* context) {
 void run_case(const Case& c, Outcome& out, const BaseImage& base) {
     auto& x = *child.context;
     base.apply(c, child.data);
-    u8* at = child.code + where::next - c.length;
-    std::memset(child.code + where::next - sizeof c.bytes, 0xcc, sizeof c.bytes);
-    std::memcpy(at, c.bytes, c.length);
+    std::memset(child.code + c.end - sizeof c.bytes, 0xcc, sizeof c.bytes);
+    std::memcpy(child.code + c.end - c.length, c.bytes, c.length);
     std::memcpy(x.in_gpr, c.gpr, sizeof x.in_gpr);
     x.flag_slot[0] = c.flags | eflags::IF | 2;
     x.pad = 0;
@@ -107,7 +113,7 @@ void run_case(const Case& c, Outcome& out, const BaseImage& base) {
     const bool wide = c.mode == CodeMode::long64;
     for (unsigned i = 0; i < 3; ++i) x.exit[i] = reinterpret_cast<u64>(ways[!wide ? 2 : c.vector][i]);
     if (c.vector) x.fx_in = c.fx;
-    child.faulted = false;
+    child.faulted = out.trapped = false;
     child.running = &c, child.out = &out;
     if (!wide) silicon_enter32();
     else if (c.vector) silicon_enter64_vector();
@@ -118,7 +124,7 @@ void run_case(const Case& c, Outcome& out, const BaseImage& base) {
         out.flags = visible(x.flag_slot[1]);
         out.vector = kNoFault, out.error = 0, out.cr2 = 0;
         out.rip = c.code_origin() + (x.pad == 0 ? where::next : x.pad == 1 ? where::pad_after : where::pad_before);
-        if (c.vector) out.fx = x.fx_out;
+        if (c.vector) out.fx = x.fx_out, pointers_from_environment(x.environment, out.fx);
     }
     if (!wide)
         for (unsigned i = 0; i < 16; ++i) out.gpr[i] = i < 8 ? out.gpr[i] & 0xffffffff : c.gpr[i];

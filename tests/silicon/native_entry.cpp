@@ -32,6 +32,7 @@ asm(R"(
 .endm
 .macro store_vectors
     fxsave64 CTX+0x500
+    fnstenv CTX+0x1a0
     cmpl $0, CTX+0x194
     je 1f
     .macro on_vector n

@@ -19,11 +19,13 @@ struct alignas(64) NativeContext {
     u64 unused;
     u32 host_mxcsr;      // 0x190
     u32 host_avx;        // 0x194: not 0 when the processor has AVX
-    u32 spare[26];
+    u64 spare;
+    u32 environment[7];  // 0x1a0: FNSTENV's
+    u32 more_spare[17];
     FxState fx_in;   // 0x200, upper halves at 0x400
     FxState fx_out;  // 0x500, upper halves at 0x700
 };
-static_assert(offsetof(NativeContext, fx_in) == 0x200 && offsetof(NativeContext, fx_out) == 0x500);
+static_assert(offsetof(NativeContext, environment) == 0x1a0 && offsetof(NativeContext, fx_in) == 0x200 && offsetof(NativeContext, fx_out) == 0x500);
 
 extern "C" {
 void silicon_enter64();

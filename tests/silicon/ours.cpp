@@ -123,7 +123,7 @@ Ours::Rig::Rig(CodeMode mode, Executor e, const BaseImage& b, const IsaSet& feat
     : base{b}, executor{e}, memory{std::make_unique<Memory>(mode, b)}, cpu_model{model(features)},
       cpu{cpu_model, CpuWiring{*memory, ports, ack, clock}, options(e)}, s{cpu.state()}, interp{&s, cpu_layout()} {
     s.cr0 = cr0::PE | cr0::MP | cr0::ET | cr0::NE | cr0::WP | cr0::AM | cr0::PG;
-    s.cr4 = cr4::PAE | cr4::OSFXSR | cr4::OSXMMEXCPT | cr4::OSXSAVE;
+    s.cr4 = cr4::PAE | cr4::OSFXSR | cr4::OSXMMEXCPT | cr4::OSXSAVE | cr4::FSGSBASE;
     s.xcr0 = 7;
     s.cr3 = Memory::tables;
     s.efer = efer::LME | efer::LMA | efer::SCE | efer::NXE;
@@ -140,9 +140,8 @@ Ours::Rig::Rig(CodeMode mode, Executor e, const BaseImage& b, const IsaSet& feat
 
 void Ours::Rig::load(const Case& c) {
     base.apply(c, memory->data[0]);
-    u8* at = memory->code[0] + where::next - c.length;
-    std::memset(memory->code[0] + where::next - sizeof c.bytes, 0xcc, sizeof c.bytes);
-    std::memcpy(at, c.bytes, c.length);
+    std::memset(memory->code[0] + c.end - sizeof c.bytes, 0xcc, sizeof c.bytes);
+    std::memcpy(memory->code[0] + c.end - c.length, c.bytes, c.length);
     std::memcpy(s.gpr, c.gpr, sizeof s.gpr);
     s.flags = pack_flags(c.flags);
     s.df = c.flags & eflags::DF ? 1 : 0;
@@ -187,7 +186,7 @@ void Ours::Rig::execute_sequence(const Case& c) {
 }
 
 void Ours::Rig::execute(const Case& c) {
-    cpu.memory_changed(memory->code[0] + where::next - sizeof c.bytes, sizeof c.bytes);
+    cpu.memory_changed(memory->code[0] + c.end - sizeof c.bytes, sizeof c.bytes);
     if (c.count > 1) return execute_sequence(c);
     // An iteration of a repeated instruction counts as one.
     for (unsigned n = 0; n < 5000; ++n) {

@@ -6,6 +6,7 @@
 
 #include "frontend/exec/write.h"
 #include "machine/exec/compare.h"
+#include "tests/silicon/forms.h"
 #include "tests/silicon/shrink.h"
 
 namespace calque::silicon {
@@ -69,15 +70,19 @@ bool is_8086(exec::Mode m) { return m == exec::Mode::real16 || m == exec::Mode::
 exec::Mode mode_of(CodeMode m) { return m == CodeMode::long64 ? exec::Mode::long64 : m == CodeMode::prot16 ? exec::Mode::protected16 : exec::Mode::compat32; }
 }  // namespace
 
+const char* reproducer_cpu() {
+    static const bool amd = host_features().has(Isa::zen);
+    return amd ? "max,+zen" : "max";
+}
 CpuModel reproducer_model() {
-    auto m = parse_cpu_model("max");
+    auto m = parse_cpu_model(reproducer_cpu());
     return std::move(*m);
 }
 
 exec::Case to_reproducer(const Case& c, const BaseImage& base, exec::Mode mode) {
     exec::Case e;
     e.mode = mode;
-    e.cpu = "max";
+    e.cpu = reproducer_cpu();
     e.cpl = mode == exec::Mode::real16 ? 0 : 3;
     e.steps = c.count;
     general(c, {e.regs});

@@ -9,6 +9,7 @@
 namespace calque::silicon {
 /// With all of data memory, and nothing that it must come to. `mode`: what the host's code mode counts as.
 exec::Case to_reproducer(const Case&, const BaseImage&, exec::Mode mode);
+/// Of the host's maker.
 CpuModel reproducer_model();
 
 /// Asks the host's processor about reproducers, as `calque exec --engine host` does.

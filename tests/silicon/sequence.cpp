@@ -22,7 +22,7 @@ struct Generator::SequenceMaker {
         if (m.named({"J", "CALL", "RET", "LOOP", "ENTER", "LEAVE", "POP", "BT", "UD", "FNSAVE", "FNSTENV", "FLDENV", "FRSTOR", "FLDCW", "RCP", "RSQRT", "F2XM1",
                      "FYL2X", "FPATAN", "FPTAN", "FSIN", "FCOS", "XLAT", "LDMXCSR", "MASKMOV"}))
             return in.mn == Mn::POP && in.op[0].kind == Operand::gpr && !reserved(in.op[0].reg);
-        const bool both = m.named({"XCHG", "XADD"});
+        const bool both = m.named({"XCHG", "XADD", "MULX"});
         for (unsigned i = 0; i < in.op_count; ++i) {
             const Operand& o = in.op[i];
             const bool written = i == 0 || (both && i == 1);
@@ -107,15 +107,15 @@ struct Generator::SequenceMaker {
                 }
             if (!again() || m.splits_lock()) return false;
             c.in = part.in;
-            if (n + 1 == c.count && part.in.op[0].kind == Operand::rel && !branch()) return false;
+            if (n + 1 == c.count && part.in.op[0].kind == Operand::rel && !branch(m)) return false;
             std::memcpy(c.bytes + c.start[n], part.bytes, part.length);
         }
         return true;
     }
-    bool branch() {
+    bool branch(const Maker& m) {
         const u64 target = c.code_origin() + (r.chance(50) ? where::pad_after : where::pad_before), delta = target - part.in.next;
         const u8 op = part.in.opcode;
-        const unsigned size = (op >= 0x70 && op <= 0x7f) || (op >= 0xe0 && op <= 0xe3) || op == 0xeb ? 1 : !long64() && part.in.op_size == 2 ? 2 : 4;
+        const unsigned size = (op >= 0x70 && op <= 0x7f) || (op >= 0xe0 && op <= 0xe3) || op == 0xeb ? 1 : m.near_size() == 2 ? 2 : 4;
         if (part.length < size + 1u) return false;
         std::memcpy(part.bytes + part.length - size, &delta, size);
         return decode(part.bytes, part.length, part.in.rip, jit_mode(c.mode), g.features_, part.in) == Decode::ok && part.in.length == part.length;
@@ -127,7 +127,7 @@ struct Generator::SequenceMaker {
         const unsigned n = 2 + r.below(Case::most - 2);
         while (c.count < n)
             if (!append([&](Maker& m) { return usable(m); })) return false;
-        if (r.chance(60) && !append([&](Maker& m) { return part.in.op[0].kind == Operand::rel && !m.vendor_specific(); })) return false;
+        if (r.chance(60) && !append([&](Maker&) { return part.in.op[0].kind == Operand::rel; })) return false;
         Maker m{g, c, Random{r.next()}};
         registers(m);
         if (!settle()) return false;
