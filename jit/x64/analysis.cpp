@@ -162,7 +162,7 @@ void Analysis::find_groups(const Layout& layout) {
         open.clear();
     };
     for (Ref n = 1; n < end; ++n) {
-        const Inst& i = code[n];
+        const Inst i = code[n];  // a copy: close() moves the code
         // A helper may change mappings, but none does of which the host's x87 can do the work.
         if ((info(i.op).effects & Call) && x87_form(layout, code.data(), i).kind == X87Form::none) close();
         if (i.op != Op::load && i.op != Op::store) continue;
