@@ -108,6 +108,7 @@ constexpr Row kRows[] = {
     {"bswap eax", In::all, "0F C8", {0x12345678}, "c", {0x78563412}, "c"},
     {"bswap rax", In::only64, "48 0F C8", {0x0123456789abcdef}, "", {0xefcdab8967452301}, ""},
     {"popcnt eax, ebx", In::all, "F3 0F B8 C3", {0, 0xff}, "cz", {8, 0xff}, ""},
+    {"crc32 eax, bl", In::all, "F2 0F 38 F0 C3", {0, 1}, "cpazso", {0xf26b8303, 1}, "cpazso"},
     {"lzcnt eax, ebx", In::all, "F3 0F BD C3", {0, 1}, "", {31, 1}, ""},
     {"movbe eax, [ebx]", In::all, "0F 38 F0 03", {0, D}, "", {0x44332211, D}, "", 0x11223344, 0x11223344},
     {"tzcnt eax, ebx", In::all, "F3 0F BC C3", {0, 0x18}, "", {3, 0x18}, ""},
