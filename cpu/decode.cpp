@@ -193,6 +193,10 @@ bool encoding_exists(const ZydisDecodedInstruction& zi, jit::Mode m) {
 
 /// Some instructions need more than their row says, by the form in which they come.
 bool form_exists(const ZydisDecodedInstruction& zi, Mn mn, const IsaSet& features) {
+    // VPINSRD and VPEXTRD outside of 64-bit code: "VEX.W is ignored; the instruction behaves as if the W0 version is used" (SDM vol. 2B,
+    // "PINSRB/PINSRD/PINSRQ"). AMD's processors have no such instruction.
+    const bool element = mn == Mn::PINSRD || mn == Mn::PEXTRD;
+    if (element && features.has(Isa::zen) && zi.encoding == ZYDIS_INSTRUCTION_ENCODING_VEX && zi.raw.vex.W) return false;
     if (zi.encoding == ZYDIS_INSTRUCTION_ENCODING_VEX && kVexForms[static_cast<size_t>(mn)] && !features.has(Isa::avx)) return false;
     switch (zi.meta.isa_set) {
     case ZYDIS_ISA_SET_SSE4: return features.has(Isa::sse4_1);   // of PEXTRW the form that can store

@@ -55,6 +55,17 @@ TEST_CASE("decode: F3 41 90 exchanges R8, F3 90 pauses") {
     CHECK(read({0xf3, 0x90}).in.mn == Mn::PAUSE);
 }
 
+TEST_CASE("decode: VPINSRD and VPEXTRD with VEX.W outside of 64-bit code are undefined on Zen, and as without it elsewhere") {
+    for (const u8 opcode : {0x22, 0x16}) {   // modrm C8, imm8
+        const std::initializer_list<u8> w1 = {0xc4, 0xe3, static_cast<u8>(opcode == 0x16 ? 0xf9 : 0xf1), opcode, 0xc8, 0x01};
+        CHECK(read(w1, kProtected32).status == Decode::undefined);
+        const auto d = read(w1, kProtected32, all_but(Isa::zen));
+        CHECK(d.status == Decode::ok);
+        CHECK(d.in.mn == (opcode == 0x16 ? Mn::PEXTRD : Mn::PINSRD));
+        CHECK(read(w1).in.mn == (opcode == 0x16 ? Mn::PEXTRQ : Mn::PINSRQ));
+    }
+}
+
 TEST_CASE("decode: F3 0F BD is LZCNT or BSR, by what the processor has") {
     CHECK(read({0xf3, 0x0f, 0xbd, 0xc1}).in.mn == Mn::LZCNT);
     const IsaSet without = all_but(Isa::lzcnt);
