@@ -1,4 +1,4 @@
-// AVX's own moves and tests: what no SSE instruction has. SDM vol. 2, "VBROADCAST" to "VZEROUPPER".
+// Moves and tests that AVX has and no SSE, and the same under AVX2's names. SDM vol. 2, "VBROADCAST" to "VZEROUPPER".
 #include "cpu/lift/vector.h"
 
 namespace calque {
@@ -82,7 +82,7 @@ void lift_vmaskmov(Lifter& l, const Insn& in) {
     const Operand& memory = in.op[stores ? 0 : 2];
     MaskedMove m;
     m.seg = memory.seg;
-    m.lane_bytes = static_cast<u8>(jit::lane_bytes(lane_of(in, {Mn::VMASKMOVPD})));
+    m.lane_bytes = static_cast<u8>(jit::lane_bytes(lane_of(in, {Mn::VMASKMOVPD, Mn::VPMASKMOVQ})));
     m.bytes = in.vex;
     m.address_bytes = in.addr_size;
     const auto pass = [&](unsigned n, Halves v) {

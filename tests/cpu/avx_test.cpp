@@ -55,6 +55,13 @@ const Row kRows[] = {
     {"vbroadcastss ymm1, [rbx+4]", "C4 E2 7D 18 4B 04", {0xb1b1b1b1b1b1b1b1, 0xb1b1b1b1b1b1b1b1}, {0xb1b1b1b1b1b1b1b1, 0xb1b1b1b1b1b1b1b1}},
     {"vbroadcastsd ymm1, [rbx+8]", "C4 E2 7D 19 4B 08", {kB.hi, kB.hi}, {kB.hi, kB.hi}},
     {"vbroadcastf128 ymm1, [rbx+8]", "C4 E2 7D 1A 4B 08", {kB.hi, kBHigh.lo}, {kB.hi, kBHigh.lo}},
+    {"vbroadcasti128 ymm1, [rbx+8]", "C4 E2 7D 5A 4B 08", {kB.hi, kBHigh.lo}, {kB.hi, kBHigh.lo}},
+    {"vinserti128 ymm1, ymm2, xmm3, 1", "C4 E3 6D 38 CB 01", kA, kB},
+    {"vextracti128 xmm1, ymm3, 1", "C4 E3 7D 39 D9 01", kBHigh, kNone},
+    {"vperm2i128 ymm1, ymm2, ymm3, 83h", "C4 E3 6D 46 CB 83", kBHigh, kNone},
+    // All of B's elements are negative, so that nothing is left out.
+    {"vpmaskmovd ymm1, ymm3, [rbx]", "C4 E2 65 8C 0B", kB, kBHigh},
+    {"vpmaskmovq xmm1, xmm3, [rbx+8]", "C4 E2 E1 8C 4B 08", {kB.hi, kBHigh.lo}, kNone},
     {"vinsertf128 ymm1, ymm2, xmm3, 0", "C4 E3 6D 18 CB 00", kB, kAHigh},
     {"vinsertf128 ymm1, ymm2, [rbx+8], 1", "C4 E3 6D 18 4B 08 01", kA, {kB.hi, kBHigh.lo}},
     {"vextractf128 xmm1, ymm3, 1", "C4 E3 7D 19 D9 01", kBHigh, kNone},
