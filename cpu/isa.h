@@ -11,7 +11,6 @@ enum class Isa : u8 { base, cmov, cx8, fpu, mmx, fxsr, sse, sse2, sse3, ssse3, c
                       vme, de, pse, pae, mce, apic, mtrr, pge, mca, pat, pse36, nx, page1g, pcid, smep, umip, x2apic, tsc_deadline, invtsc, arat, tsc_adjust, erms, xgetbv1,
                       // what AMD's Zen does where the manuals leave it open; without it, what Intel's Golden Cove does
                       zen,
-                      // what no rule provides yet; models that need it are refused
                       sse4_1, sse4_2, aes, pclmulqdq, sha, avx, avx2, fma, f16c, gfni, vaes, vpclmulqdq,
                       count };
 

@@ -45,9 +45,6 @@ constexpr Feature kFeatures[] = {
 template <class... F>
 constexpr IsaSet set(F... f) { return IsaSet::of(f...); }
 
-/// Not offered: no rule lifts these.
-constexpr IsaSet Missing = set(Isa::avx, Isa::avx2, Isa::fma, Isa::f16c, Isa::vaes, Isa::vpclmulqdq);
-
 constexpr IsaSet Base486 = set(Isa::base, Isa::fpu);
 constexpr IsaSet BasePentium = Base486 | set(Isa::vme, Isa::de, Isa::pse, Isa::tsc, Isa::msr, Isa::mce, Isa::cx8, Isa::mmx);
 constexpr IsaSet BasePentium3 = BasePentium | set(Isa::pae, Isa::apic, Isa::sep, Isa::mtrr, Isa::pge, Isa::mca, Isa::cmov, Isa::pat, Isa::pse36,
@@ -64,7 +61,8 @@ constexpr IsaSet Default = BaseV1 | set(Isa::sse3, Isa::cx16, Isa::lahf64, Isa::
                                      Isa::adx, Isa::smap, Isa::clflushopt, Isa::umip, Isa::rdpid, Isa::page1g, Isa::rdtscp, Isa::prefetchw,
                                      Isa::lzcnt, Isa::arat);
 constexpr IsaSet Max = Default | set(Isa::ssse3, Isa::sse4_1, Isa::monitor, Isa::erms, Isa::bmi1, Isa::bmi2, Isa::xsavec, Isa::xgetbv1, Isa::xsaves,
-                                   Isa::sse4_2, Isa::aes, Isa::pclmulqdq, Isa::sha, Isa::gfni);
+                                   Isa::sse4_2, Isa::aes, Isa::pclmulqdq, Isa::sha, Isa::gfni, Isa::avx, Isa::avx2, Isa::fma, Isa::f16c,
+                                   Isa::vaes, Isa::vpclmulqdq);
 
 /// What a feature cannot do without: it uses the other's registers, state or tables, or no processor has had the one without the other.
 constexpr struct { Isa is, needs; } kNeeds[] = {
@@ -214,8 +212,7 @@ CpuidLeaf basic(const CpuState& s, const CpuModel& m, u32 leaf, u32 sub) {
 
 std::vector<std::string> cpu_features() {
     std::vector<std::string> r;
-    for (const Feature& f : kFeatures)
-        if (!Missing.has(f.isa)) r.emplace_back(f.name);
+    for (const Feature& f : kFeatures) r.emplace_back(f.name);
     return r;
 }
 
@@ -235,9 +232,6 @@ static Result<void> change_feature(CpuModel& m, std::string_view item) {
 }
 
 static Result<void> check_features(const CpuModel& m) {
-    for (const Feature& f : kFeatures)
-        if (Missing.has(f.isa) && m.has(f.isa))
-            return Error{"CPU model '" + m.name + "' needs " + f.name + ", which Calque does not have; use default, or take it away with -" + f.name};
     for (const auto& n : kNeeds)
         if (m.has(n.is) && !m.has(n.needs)) {
             const std::string is = name_of(n.is), needs = name_of(n.needs);

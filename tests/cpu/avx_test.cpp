@@ -13,15 +13,9 @@ constexpr u64 kOneD = 0x3ff0000000000000, kTwoD = 0x4000000000000000;
 
 constexpr V128 floats(u32 a, u32 b, u32 c, u32 d) { return {a | u64{b} << 32, c | u64{d} << 32}; }
 
-CpuModel everything() {
-    CpuModel m = *parse_cpu_model("max");
-    for (const Isa f : {Isa::avx, Isa::avx2, Isa::fma, Isa::f16c}) m.features.add(f);
-    return m;
-}
-
 /// RBX at the data, on a processor that has everything.
 struct Avx : Guest {
-    Avx(Engine e, std::string_view hex, test::Mode m = test::Mode::long64) : Guest{e, m, hex, everything()} {
+    Avx(Engine e, std::string_view hex, test::Mode m = test::Mode::long64) : Guest{e, m, hex, "max"} {
         rbx = D;
         s().cr4 |= cr4::OSFXSR | cr4::OSXMMEXCPT | cr4::OSXSAVE;
         s().xcr0 = 7;
