@@ -91,8 +91,10 @@ Val Lifter::linear(Seg seg, Val ea, unsigned size, bool write, unsigned alignmen
         }
     }
     if (!has(mode::AlignCheck)) return at;
-    // Accesses of 16 bytes and more are not checked in VEX forms (SDM vol. 2A, "Exceptions Type 4").
-    if (alignment == 0 && (size == 2 || size == 4 || size == 8 || (size == 16 && !in_->vex))) alignment = size;
+    // Accesses of 16 bytes and more are not checked in VEX forms (SDM vol. 2A, "Exceptions Type 4"); on Zen they are, for 16 bytes.
+    const bool vector = size == 16 || size == 32;
+    if (alignment == 0 && (size == 2 || size == 4 || size == 8)) alignment = size;
+    if (alignment == 0 && vector && (!in_->vex || zen())) alignment = 16;
     if (alignment > 1) ir.call_if(ir.icmp(Cmp::ne, ir.and_(at, u64{alignment - 1}), u64{0}), static_cast<u16>(Helper::misaligned), at, c64(size), c64(seg));
     return at;
 }
