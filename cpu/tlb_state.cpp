@@ -47,6 +47,7 @@ void Mmu::state(CpuState& s, StateIO& io) {
         io.fail();
         return paging_changed(s);   // as if nothing had been kept
     }
+    pages_.assign(pages_.size(), {});   // of a machine that goes back: numbers that it has given away meanwhile are free again
     for (const KeptPage& k : pages) {
         PageEntry e{k.vpn, k.asid, k.flags & kSavedFlags, k.paddr & kPhysMask & ~kPageBits, nullptr};
         find_memory(s, e);

@@ -16,6 +16,7 @@ namespace calque {
 struct SavedConfig;    // snapshot/config_state.h
 class SectionReader;   // snapshot/sections.h
 class SectionWriter;
+class OverlayImage;    // block/overlay_image.h
 
 class Machine final : public InputSink, public DisplaySource {
 public:
@@ -97,6 +98,17 @@ public:
     bool accepts(const GateEvent&);
     /// Opens an image for an insert_medium event; its number.
     Result<i32> open_medium(const ImageConfig&);
+
+    // ---- checkpoints (machine/replay/history.h)
+    /// All but RAM and disks.
+    struct Parts {
+        u64 turns = 0;
+        std::vector<std::vector<u8>> states;
+    };
+    Parts save_parts();
+    void load_parts(const Parts&);   // of this machine
+    /// One for each hard disk and floppy drive; null where no changes are kept apart.
+    std::vector<OverlayImage*> overlays();
 
     // ---- snapshots (docs/snapshots.md)
     /// The complete machine into a file, which has its name only when it is whole. Not while run() is on the stack.

@@ -29,9 +29,10 @@ public:
 /// What the machine is wired to before the host's end is opened: characters reach whatever is plugged in by then.
 struct SerialSocket final : CharSink {
     void put(u8 c) override {
-        if (host) host->put(c);
+        if (host && !(muted && muted())) host->put(c);
     }
     std::unique_ptr<SerialHost> host;
+    std::function<bool()> muted;
 };
 
 /// Takes the keys after Ctrl-A out of what is typed.

@@ -122,6 +122,11 @@ Result<void> Session::open_sockets() {
     auto gdb = GdbServer::create(options_.gdb, *gdb_machine_);
     if (!gdb) return gdb.error();
     gdb_ = std::move(*gdb);
+    if (!player_) return {};
+    history_ = std::make_unique<History>(*machine_, *player_);
+    gdb_machine_->set_history(history_.get(), player_.get());
+    // What has been said once is not said again.
+    for (SerialSocket* socket : sockets()) socket->muted = [this] { return history_->repeating(); };
     return {};
 }
 
@@ -183,10 +188,16 @@ int Session::run() {
 
 void Session::run_slice() {
     idle_ = true;
+    if (gdb_machine_ && gdb_machine_->wants_back()) held_ = false;
     if (standing()) return;
     const auto before = WallClock::now();
     const u64 icount = machine_->icount();
-    const Machine::Stop why = player_ ? player_->run(slice_) : machine_->run(slice_);
+    if (gdb_machine_ && gdb_machine_->wants_back()) {
+        gdb_machine_->go_back(gdb_->stub());
+        return void(idle_ = standing());
+    }
+    const Machine::Stop why = player_ ? player_->run(history_ ? std::min(slice_, history_->most()) : slice_) : machine_->run(slice_);
+    if (history_) history_->advance();
     const double took = seconds(WallClock::now() - before);
     running_seconds_ += took;
     if (machine_->icount() - icount >= slice_ / 2) {
@@ -232,7 +243,7 @@ void Session::handle(Machine::Stop why) {
 void Session::after_replay() {
     char text[120] = "";
     if (player_->failure()) return finish(1, *player_->failure());
-    if (!player_->ended()) return;
+    if (!player_->ended() || (gdb_machine_ && gdb_ && gdb_machine_->handle_end(gdb_->stub()))) return;
     if (player_->cut())
         std::snprintf(text, sizeof text, "the recording breaks off; its last complete second ends at instruction %" PRIu64, machine_->icount());
     finish(0, text);
@@ -302,13 +313,16 @@ void Session::poll_outside() {
     if (signal_seen) cause_ = ControlServer::Cause::signal, finish(128 + signal_seen);
 }
 
+std::vector<SerialSocket*> Session::sockets() {
+    std::vector<SerialSocket*> all{&debugcon_, &firmware_log_};
+    for (SerialSocket& s : serial_) all.push_back(&s);
+    for (SerialSocket& s : parallel_) all.push_back(&s);
+    return all;
+}
+
 void Session::flush_ports() {
-    const auto flush = [](SerialSocket& port) {
-        if (port.host) port.host->flush();
-    };
-    std::for_each(serial_.begin(), serial_.end(), flush);
-    std::for_each(parallel_.begin(), parallel_.end(), flush);
-    flush(debugcon_), flush(firmware_log_);
+    for (SerialSocket* port : sockets())
+        if (port->host) port->host->flush();
 }
 
 void Session::pump_serial() {

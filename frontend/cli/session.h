@@ -54,6 +54,7 @@ private:
     void on_close();
     void update_status();
     void report_restarts();
+    std::vector<SerialSocket*> sockets();
     bool standing() const { return paused_ || held_ || (gdb_machine_ && gdb_machine_->standing()); }
     bool somebody_can_act() const;
     void say(const std::string& sentence);
@@ -89,6 +90,7 @@ private:
     std::unique_ptr<Machine> machine_;
     std::unique_ptr<Recorder> recorder_;
     std::unique_ptr<Player> player_;
+    std::unique_ptr<History> history_;   // of a replay under a debugger
     std::unique_ptr<SdlWindow> window_;
     std::unique_ptr<ControlServer> control_;
     std::unique_ptr<GdbMachine> gdb_machine_;

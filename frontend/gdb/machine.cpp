@@ -58,20 +58,30 @@ std::string GdbMachine::memory_map() {
 // ---- motion
 
 void GdbMachine::set_points(const std::vector<GdbPoint>& points) {
+    points_ = points;
+    arm();
+}
+
+void GdbMachine::arm() {
     std::vector<u64> breakpoints;
     std::vector<Debug::Watch> watches;
-    for (const GdbPoint& p : points) {
+    for (const GdbPoint& p : points_) {
         using Kind = GdbPoint::Kind;
         if (p.watch()) watches.push_back({p.address, p.address + (p.length - 1), p.kind != Kind::write, p.kind != Kind::read});
         else breakpoints.push_back(p.address);
     }
-    points_ = points;
     debug_.set_breakpoints(std::move(breakpoints));
     debug_.set_watches(std::move(watches));
 }
 
 Result<void> GdbMachine::resume(const GdbMotion& m) {
-    if (m.backwards) return Error{"the machine can only run forwards"};
+    if (m.backwards && !history_) return Error{"the machine can only run forwards"};
+    back_.reset();
+    if (m.backwards) {
+        back_ = m, hold_.clear();
+        standing_ = false, resumed_ = true;
+        return {};
+    }
     if (!hold_.empty()) return Error{hold_ + "; \"monitor system_reset\" starts it again"};
     debug_.resume(m.kind != GdbMotion::Kind::go);
     if (standing_) machine_.resume_clock();
@@ -121,6 +131,13 @@ void GdbMachine::handle_stop(GdbStub* stub) {
     resumed_ = false;
     stub->stopped(stop_of_hit());
     standing_ = !resumed_;
+}
+
+bool GdbMachine::handle_end(GdbStub* stub) {
+    if (!stub || !stub->moving()) return stub;   // somebody looks at how it ended
+    standing_ = true;
+    stub->stopped({.why = GdbStop::Why::history_ends});
+    return true;
 }
 
 void GdbMachine::handle_hold(GdbStub* stub, const std::string& why) {

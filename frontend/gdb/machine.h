@@ -7,6 +7,7 @@
 #include "frontend/gdb/registers.h"
 #include "frontend/gdb/target.h"
 #include "machine/machine.h"
+#include "machine/replay/history.h"
 
 namespace calque {
 
@@ -24,6 +25,13 @@ public:
 
     /// Machine::run() must not be called.
     bool standing() const { return standing_; }
+    /// A replay has a history: the machine can go back in it.
+    void set_history(History* h, Player* p) { history_ = h, player_ = p; }
+    /// GDB wants it to: instead of the next run, go_back().
+    bool wants_back() const { return back_.has_value(); }
+    void go_back(GdbStub* stub);
+    /// The replay has come to the end of its recording.
+    bool handle_end(GdbStub* stub);
     /// Machine::run() has returned Stop::debug. `stub`: the client's, if there is one.
     void handle_stop(GdbStub* stub);
     /// The guest has brought the machine to a state that it cannot leave.
@@ -45,13 +53,17 @@ public:
     void set_points(const std::vector<GdbPoint>&) override;
     Result<void> resume(const GdbMotion&) override;
     void halt() override { standing_ = true; }
-    bool can_reverse() const override { return false; }
+    bool can_reverse() const override { return history_; }
     void kill() override { owner_.quit(); }
     void release() override;
     std::string monitor(std::string_view line) override { return monitor_.run(line); }
 
 private:
     GdbStop stop_of_hit();
+    void arm();
+    bool run_to(u64 icount);
+    bool last_hit();
+    bool step_back();
     Machine& machine_;
     Cpu& cpu_;
     Owner owner_;
@@ -61,5 +73,8 @@ private:
     std::vector<GdbPoint> points_;
     std::string hold_;
     bool standing_, resumed_ = false;
+    History* history_ = nullptr;
+    Player* player_ = nullptr;
+    std::optional<GdbMotion> back_;
 };
 }  // namespace calque

@@ -25,6 +25,16 @@ public:
     const std::optional<std::string>& failure() const { return failure_; }
     u64 checks() const { return checks_; }
 
+    /// Where the recording is read, for a machine that goes back.
+    struct Mark {
+        std::optional<EventReader> events;
+        std::optional<RecordedEvent> next;
+        u64 sections_left = 0, checks = 0, good_until = 0;
+        i64 position = 0;
+    };
+    Mark mark() const { return {events_, next_, sections_left_, checks_, good_until_, in_->position()}; }
+    void go_to(const Mark&);
+
 private:
     explicit Player(std::unique_ptr<SectionReader> in) : in_{std::move(in)} {}
     Result<void> begin();

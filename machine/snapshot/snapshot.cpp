@@ -5,12 +5,14 @@
 #include <filesystem>
 #include <functional>
 
+#include "cpu/debug.h"
 #include "machine/block/identity.h"
 #include "machine/block/overlay_image.h"
 #include "machine/machine.h"
 #include "machine/snapshot/config_state.h"
 #include "machine/snapshot/new_file.h"
 #include "machine/snapshot/sections.h"
+#include "support/assert.h"
 #include "support/state_io.h"
 
 namespace calque {
@@ -34,11 +36,15 @@ struct Machine::Snapshot {
 
     // ---- saving
     void run_state(StateIO&);
+    using Save = std::function<void(std::string_view name, const StateIO&)>;
+    using Load = std::function<Result<void>(std::string_view name, const std::function<void(StateIO&)>&)>;
+    void each_saved(const Save&);
     void save_devices(SectionWriter&);
     void save_ram(SectionWriter&);
     void save_overlays(SectionWriter&);
     // ---- loading
     Result<void> load_state(SectionReader&, const std::function<void(StateIO&)>&);
+    Result<void> each_loaded(const Load&);
     Result<void> load_devices(SectionReader&);
     Result<void> load_machine(SectionReader&);
     Result<void> load_ram(SectionReader&);
@@ -67,10 +73,14 @@ void Machine::Snapshot::run_state(StateIO& s) {
 
 void Machine::Snapshot::save_devices(SectionWriter& out) {
     u64 index = 0;
+    each_saved([&](std::string_view name, const StateIO& s) { out.add(name, 1, index++, s); });
+}
+
+void Machine::Snapshot::each_saved(const Save& out) {
     const auto part = [&](std::string_view name, const auto& save) {
         StateIO s = StateIO::saver();
         save(s);
-        out.add(name, 1, index++, s);
+        out(name, s);
     };
     part("run", [&](StateIO& s) { run_state(s); });
     part("clock", [&](StateIO& s) { m.clock_.state(s); });
@@ -193,10 +203,15 @@ Result<void> Machine::Snapshot::load_devices(SectionReader& in) {
         ++index;
         return load_state(in, load);
     };
+    auto r = each_loaded(part);
+    if (r && (m.clock_.now() < m.skew_ || m.cpu_->icount() + m.skew_ != m.clock_.now())) return in.unknown("its times contradict each other");
+    return r;
+}
+
+Result<void> Machine::Snapshot::each_loaded(const Load& part) {
     if (auto r = part("run", [&](StateIO& s) { run_state(s); }); !r) return r;
     const auto requests = m.requests_;
     if (auto r = part("clock", [&](StateIO& s) { m.clock_.state(s); }); !r) return r;
-    if (m.clock_.now() < m.skew_) return in.unknown("its times contradict each other");
     if (auto r = part("input", [&](StateIO& s) { m.input_queue_.state(s); }); !r) return r;
     std::vector<std::pair<Device*, std::vector<u8>>> again;
     for (const PcI440fx::Named& d : m.board_->devices()) {
@@ -213,11 +228,44 @@ Result<void> Machine::Snapshot::load_devices(SectionReader& in) {
         device->state(s);
     }
     if (auto r = part("cpu", [&](StateIO& s) { m.cpu_->save_state(s); }); !r) return r;
-    if (m.cpu_->icount() + m.skew_ != m.clock_.now()) return in.unknown("its times contradict each other");
     m.set_smm(m.cpu_->state().smm);
     if (auto r = part("tlb", [&](StateIO& s) { m.cpu_->translations_state(s); }); !r) return r;
     m.requests_ = requests;
     return {};
+}
+
+// ---- in memory
+
+Machine::Parts Machine::save_parts() {
+    Parts parts{turns_, {}};
+    Snapshot{*this}.each_saved([&](std::string_view, const StateIO& s) { parts.states.push_back(s.bytes()); });
+    return parts;
+}
+
+// From reset, as a machine that has just been made: devices drive their lines from there. RAM and disks are the caller's.
+void Machine::load_parts(const Parts& parts) {
+    board_->reset();
+    cpu_->reset();
+    cpu_->engine().flush();
+    size_t n = 0;
+    const auto ok = Snapshot{*this}.each_loaded([&](std::string_view, const std::function<void(StateIO&)>& load) -> Result<void> {
+        StateIO s = StateIO::loader(parts.states.at(n++));
+        load(s);
+        ASSERT(s.complete());
+        return {};
+    });
+    ASSERT(ok);
+    turns_ = parts.turns;
+    stopped_.reset();
+    cpu_->state().tracing.repeating = cpu_->state().tracing.stopped = false;
+    if (Debug* const debug = cpu_->state().debug) debug->moved();
+    pacer_.start(clock_.now());
+}
+
+std::vector<OverlayImage*> Machine::overlays() {
+    std::vector<OverlayImage*> out;
+    for (u64 n = 0; n < config_.disks.size() + config_.floppies.size(); ++n) out.push_back(Snapshot{*this}.overlay(n));
+    return out;
 }
 
 Result<void> Machine::Snapshot::load_ram(SectionReader& in) {

@@ -4,6 +4,7 @@
 #include <fstream>
 #include <random>
 
+#include "machine/replay/history.h"
 #include "machine/replay/player.h"
 #include "machine/replay/recorder.h"
 #include "machine/snapshot/new_file.h"
@@ -101,7 +102,7 @@ TEST_CASE("replay: the run happens again, on either executor, in any slices") {
     for (const char* guest : {"echo", "ticks", "busy", "stale", "reboot", "disk"})
         for (const ClockMode clock : {ClockMode::fixed, ClockMode::host})
             for (unsigned round = 0; round < 3; ++round) {
-                CAPTURE(guest); CAPTURE(clock == ClockMode::host); CAPTURE(seed);
+                CAPTURE(std::string{guest}); CAPTURE(clock == ClockMode::host); CAPTURE(seed);
                 const End end = record(guest, clock, file, ++seed, 150, std::string_view{guest} == "disk" ? disk : "");
                 for (const bool jit : {false, true}) {
                     Replay again{file, jit};
@@ -244,4 +245,45 @@ TEST_CASE("replay: media are exchanged again, and must be what they were") {
     REQUIRE(again.player);
     again.run(3);
     CHECK(again.player->failure().value_or("").find("cd.iso") != std::string::npos);
+}
+
+TEST_CASE("history: any instruction of a replay can be had again, in any order") {
+    const Folder folder;
+    const std::string disk = folder / "disk.img";
+    write(disk, std::string(1 << 20, 'x'));
+    unsigned seed = 200;
+    for (const char* guest : {"echo", "ticks", "stale", "disk"})
+        for (const ClockMode clock : {ClockMode::fixed, ClockMode::host}) {
+            CAPTURE(std::string{guest}); CAPTURE(clock == ClockMode::host);
+            record(guest, clock, folder / "a.rec", ++seed, 150, std::string_view{guest} == "disk" ? disk : "");
+            Replay r{folder / "a.rec", seed % 2 != 0};
+            REQUIRE(r.player);
+            Machine& m = *r.rig.machine;
+            const u64 interval = std::string_view{guest} == "ticks" ? 50 : 10'000;   // it sleeps most of the time
+            History history{m, *r.player, interval};
+            std::mt19937 random{seed};
+            std::map<u64, u64> hashes;   // on the way there
+            while (!r.player->ended()) {
+                r.player->run(std::min<u64>(1 + random() % (2 * interval), history.most()));
+                REQUIRE(r.player->failure().value_or("") == "");
+                history.advance();
+                if (!m.cpu().state().halted) hashes[m.icount()] = m.state_hash();
+            }
+            CHECK(history.checkpoints() > 2);
+            CHECK(history.checkpoints() <= 65);
+            REQUIRE_FALSE(hashes.empty());
+            for (int n = 0; n < 40; ++n) {
+                const auto goal = std::next(hashes.begin(), static_cast<i64>(random() % hashes.size()));
+                if (goal->first < history.begin()) continue;
+                if (goal->first < m.icount()) history.restore(history.before(goal->first));
+                CHECK(m.icount() <= goal->first);
+                while (m.icount() < goal->first && !r.player->failure()) {
+                    r.player->run(std::min(goal->first - m.icount(), history.most()));
+                    history.advance();
+                }
+                CHECK(r.player->failure().value_or("") == "");
+                CHECK(m.state_hash() == goal->second);
+            }
+            CHECK(content(disk) == std::string(1 << 20, 'x'));
+        }
 }

@@ -59,7 +59,7 @@ TEST_CASE("snapshot: a loaded machine goes on exactly as the saved one") {
     for (const char* guest : {"busy", "ticks", "echo", "stale", "reboot"})
         for (const bool jit : {false, true})
             for (const u64 at : {u64{0}, u64{1}, u64{5'000}, u64{123'457}}) {
-                CAPTURE(guest); CAPTURE(jit); CAPTURE(at);
+                CAPTURE(std::string{guest}); CAPTURE(jit); CAPTURE(at);
                 if (std::string_view{guest} == "reboot" && at > 5) continue;
                 const u64 later = std::string_view{guest} == "reboot" ? 7 : at + 54'321;
                 Rig a{guest, jit};
