@@ -53,16 +53,13 @@ constexpr IsaSet BaseV1 = BasePentium3 | set(Isa::clflush, Isa::sse2, Isa::sysca
 constexpr IsaSet BaseCore2 = BaseV1 | set(Isa::sse3, Isa::ssse3, Isa::cx16, Isa::lahf64, Isa::monitor);
 constexpr IsaSet BaseV2 = BaseV1 | set(Isa::sse3, Isa::ssse3, Isa::cx16, Isa::lahf64, Isa::popcnt, Isa::sse4_1, Isa::sse4_2);
 constexpr IsaSet BaseV3 = BaseV2 | set(Isa::xsave, Isa::avx, Isa::avx2, Isa::bmi1, Isa::bmi2, Isa::f16c, Isa::fma, Isa::lzcnt, Isa::movbe);
-/// Everything that pays. SSSE3 is left to "max": with it glibc copies memory by PALIGNR, which is slower here than unaligned moves.
-/// So is MONITOR: HLT idles as well, without a driver that looks for deeper sleep. And ERMS: REP MOVSB takes eight times the machine time
-/// of REP MOVSQ, and the host as long.
-constexpr IsaSet Default = BaseV1 | set(Isa::sse3, Isa::cx16, Isa::lahf64, Isa::pcid, Isa::x2apic, Isa::movbe, Isa::popcnt, Isa::tsc_deadline,
-                                     Isa::tsc_adjust, Isa::xsave, Isa::xsaveopt, Isa::rdrand, Isa::fsgsbase, Isa::smep, Isa::invpcid, Isa::rdseed,
-                                     Isa::adx, Isa::smap, Isa::clflushopt, Isa::umip, Isa::rdpid, Isa::page1g, Isa::rdtscp, Isa::prefetchw,
-                                     Isa::lzcnt, Isa::arat);
-constexpr IsaSet Max = Default | set(Isa::ssse3, Isa::sse4_1, Isa::monitor, Isa::erms, Isa::bmi1, Isa::bmi2, Isa::xsavec, Isa::xgetbv1, Isa::xsaves,
-                                   Isa::sse4_2, Isa::aes, Isa::pclmulqdq, Isa::sha, Isa::gfni, Isa::avx, Isa::avx2, Isa::fma, Isa::f16c,
-                                   Isa::vaes, Isa::vpclmulqdq);
+/// The third level, and of the system's features all that pay. Not MONITOR: HLT idles as well, without a driver that looks for deeper sleep. Nor
+/// ERMS: REP MOVSB takes eight times the machine time of REP MOVSQ, and the host as long.
+constexpr IsaSet Default = BaseV3 | set(Isa::pcid, Isa::x2apic, Isa::tsc_deadline, Isa::tsc_adjust, Isa::xsaveopt, Isa::rdrand, Isa::fsgsbase, Isa::smep,
+                                     Isa::invpcid, Isa::rdseed, Isa::adx, Isa::smap, Isa::clflushopt, Isa::umip, Isa::rdpid, Isa::page1g, Isa::rdtscp,
+                                     Isa::prefetchw, Isa::arat);
+constexpr IsaSet Max = Default | set(Isa::monitor, Isa::erms, Isa::xsavec, Isa::xgetbv1, Isa::xsaves, Isa::aes, Isa::pclmulqdq, Isa::sha, Isa::gfni, Isa::vaes,
+                                   Isa::vpclmulqdq);
 
 /// What a feature cannot do without: it uses the other's registers, state or tables, or no processor has had the one without the other.
 constexpr struct { Isa is, needs; } kNeeds[] = {
@@ -100,7 +97,7 @@ struct ModelRow {
 // Intel's leaves 15h and 16h also spare them calibrating the time stamp counter and the local APIC's timer.
 constexpr u32 Atom = 0x106ca;
 constexpr ModelRow kModels[] = {
-    {"default", "what Calque does well", "Calque Virtual CPU", Atom, 0x16, Default},
+    {"default", "x86-64-v3, and of the rest what pays", "Calque Virtual CPU", Atom, 0x16, Default},
     {"max", "everything that Calque has", "Calque Virtual CPU", Atom, 0x16, Max},
     {"486", "80486DX4", "", 0x480, 1, Base486},
     {"pentium", "Pentium MMX", "", 0x543, 1, BasePentium},

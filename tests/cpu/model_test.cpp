@@ -26,7 +26,7 @@ TEST_CASE("model names and features") {
     CHECK(unknown.error().message.find("popcnt") != std::string::npos);
     CHECK_FALSE(parse_cpu_model("default,rdrand"));
     CHECK_FALSE(parse_cpu_model("default,"));
-    CHECK_FALSE(parse_cpu_model("default,+sse4.2"));       // it needs SSE4.1
+    CHECK_FALSE(parse_cpu_model("v1,+sse4.2"));       // it needs SSE4.1
     CHECK_FALSE(parse_cpu_model("max,-avx,+vaes"));
     CHECK(parse_cpu_model("x86-64-v2"));
     CHECK(parse_cpu_model("v3")->has(Isa::avx2));
@@ -134,10 +134,15 @@ TEST_CASE("CPUID: time stamp counter and caches") {
 
 TEST_CASE("CPUID: XSAVE areas") {
     Guest g = guest("default");
-    CHECK(leaf(g, 0xd, 0).eax == 3);
-    CHECK(leaf(g, 0xd, 0).ebx == 576);
-    CHECK(leaf(g, 0xd, 0).ecx == 576);
-    CHECK(leaf(g, 0xd, 2).eax == 0);
+    CHECK(leaf(g, 0xd, 0).eax == 7);
+    CHECK(leaf(g, 0xd, 0).ebx == 576);   // of what XCR0 has now
+    CHECK(leaf(g, 0xd, 0).ecx == 832);
+    CHECK(leaf(g, 0xd, 2).eax == 256);
+    CHECK(leaf(g, 0xd, 2).ebx == 576);
+    Guest narrow = guest("default,-avx");
+    CHECK(leaf(narrow, 0xd, 0).eax == 3);
+    CHECK(leaf(narrow, 0xd, 0).ecx == 576);
+    CHECK(leaf(narrow, 0xd, 2).eax == 0);
     Guest without = guest("default,-xsave,-xsaveopt");
     CHECK(leaf(without, 0xd, 0).eax == 0);
 }
