@@ -209,8 +209,8 @@ bool form_exists(const ZydisDecodedInstruction& zi, Mn mn, const IsaSet& feature
 }
 
 /// The processor fetches the whole instruction before it finds it undefined: a fault of its later bytes comes first.
-Decode undefined(const u8* bytes, size_t size, CodeSize code, Insn& out) {
-    const size_t length = encoding_length(bytes, size, code);
+Decode undefined(const u8* bytes, size_t size, CodeSize code, bool zen, Insn& out) {
+    const size_t length = encoding_length(bytes, size, code, zen);
     if (length > 15 || (length > size && size >= 15)) return Decode::too_long;
     if (length > size) return Decode::more;
     out.length = static_cast<u8>(length);
@@ -264,11 +264,14 @@ Decode decode(const u8* bytes, size_t size, u64 rip, jit::Mode m, const IsaSet& 
     out = Insn{};
     out.rip = rip;
     const ZyanStatus status = decode_instruction(d, context, bytes, size, zi);
+    const bool code64 = m.bits & mode::Code64, code32 = m.bits & mode::Code32, zen = features.has(Isa::zen);
+    const CodeSize code = code64 ? CodeSize::b64 : code32 ? CodeSize::b32 : CodeSize::b16;
+    // UD0 and UD1, for Zen shorter than for Zydis.
+    if (status == ZYDIS_STATUS_NO_MORE_DATA && zen && encoding_length(bytes, size, code, zen) <= size) return undefined(bytes, size, code, zen, out);
     if (status == ZYDIS_STATUS_NO_MORE_DATA) return size >= 15 ? Decode::too_long : Decode::more;
     if (status == ZYDIS_STATUS_INSTRUCTION_TOO_LONG) return Decode::too_long;
-    const bool code64 = m.bits & mode::Code64, code32 = m.bits & mode::Code32;
     if (ZYAN_FAILED(status) || ZYAN_FAILED(ZydisDecoderDecodeOperands(&d, &context, &zi, zo, zi.operand_count)))
-        return undefined(bytes, size, code64 ? CodeSize::b64 : code32 ? CodeSize::b32 : CodeSize::b16, out);
+        return undefined(bytes, size, code, zen, out);
 
     out.mn = kMnemonics.of[zi.mnemonic];
     out.length = zi.length;

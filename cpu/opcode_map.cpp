@@ -1,5 +1,8 @@
 #include "cpu/opcode_map.h"
 
+#include <algorithm>
+#include <iterator>
+
 namespace calque {
 namespace {
 
@@ -20,6 +23,7 @@ struct Reader {
     const u8* p;
     size_t size, at = 0;
     CodeSize code;
+    bool zen;
     bool wide = false, short_operand = false, other_address = false;
 
     /// Past the end: something that needs nothing more.
@@ -63,6 +67,7 @@ struct Reader {
         switch (kind) {
         case 'M': modrm(); break;
         case 'B': modrm(), at += 1; break;
+        case 'W': modrm(), at += 2; break;
         case 'Z': modrm(), at += immediate_z(); break;
         case 'T': modrm(), at += reg < 2; break;
         case 't': modrm(), at += reg < 2 ? immediate_z() : 0; break;
@@ -81,7 +86,21 @@ struct Reader {
     void mapped(unsigned map) {
         const u8 opcode = peek();
         ++at;
-        rest(map == 1 ? kTwo[opcode] : map == 3 ? 'B' : 'M');
+        rest(map == 1 ? second_kind(opcode) : map == 3 ? 'B' : 'M');
+    }
+    char second_kind(u8 opcode) const {
+        static constexpr u8 bare[] = {0x24, 0x25, 0x26, 0x27, 0x7a, 0x7b, 0xa6, 0xa7, 0xb9, 0xff};
+        if (zen && opcode == 0x78) return 'W';
+        return zen && std::find(std::begin(bare), std::end(bare), opcode) != std::end(bare) ? '.' : kTwo[opcode];
+    }
+    /// AMD's XOP stands where POP has a register field that is not 0.
+    bool xop_prefix() {
+        const unsigned map = peek(1) & 31;
+        if (!zen || peek() != 0x8f || map < 8) return false;
+        at += 4;
+        modrm();
+        at += map == 8 ? 1 : map == 10 ? 4 : 0;
+        return true;
     }
     /// VEX and EVEX stand where LES, LDS and BOUND have a register operand, which these cannot have.
     bool vector_prefix() {
@@ -94,7 +113,7 @@ struct Reader {
     }
     void instruction() {
         prefixes();
-        if (vector_prefix()) return;
+        if (vector_prefix() || xop_prefix()) return;
         const u8 first = peek();
         ++at;
         if (first != 0x0f) return rest(kOne[first]);
@@ -106,8 +125,8 @@ struct Reader {
 };
 }  // namespace
 
-size_t encoding_length(const u8* bytes, size_t size, CodeSize code) {
-    Reader r{bytes, size, 0, code};
+size_t encoding_length(const u8* bytes, size_t size, CodeSize code, bool zen) {
+    Reader r{bytes, size, 0, code, zen};
     r.instruction();
     return r.at;
 }

@@ -85,8 +85,8 @@ TEST_CASE("SYSCALL and SYSRET outside of 64-bit code are AMD's") {
 TEST_CASE("an undefined instruction is fetched whole before it is one") {
     for (const Engine e : engines()) {
         CAPTURE(static_cast<int>(e));
-        const auto vector = [&](const char* hex, u64 at) {
-            Guest g{e, Mode::long64, "90", kIntel};
+        const auto vector = [&](const char* hex, u64 at, const char* model = kIntel) {
+            Guest g{e, Mode::long64, "90", model};
             g.put(g.leaf_64(at::Code + 0x1000), 0, 8);
             g.refresh();
             g.code(hex, at);
@@ -99,6 +99,8 @@ TEST_CASE("an undefined instruction is fetched whole before it is one") {
         CHECK(vector("0F", end - 1) == 14);
         CHECK(vector("0F FF", end - 2) == 14);       // UD0 has ModRM
         CHECK(vector("0F FF C0", end - 3) == 6);
+        CHECK(vector("0F FF", end - 2, kZen) == 6);  // not on AMD's
+        CHECK(vector("0F 78 C0", end - 3, kZen) == 14);
         CHECK(vector("0F FF 05 00", end - 4) == 14); // and a displacement
         CHECK(vector("82 C0", end - 2) == 14);       // an immediate, although not in 64-bit code
         CHECK(vector("82 C0 00", end - 3) == 6);
