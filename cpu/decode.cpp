@@ -278,7 +278,7 @@ Decode decode(const u8* bytes, size_t size, u64 rip, jit::Mode m, const IsaSet& 
     out.opcode = zi.opcode;
     if (zi.attributes & ZYDIS_ATTRIB_HAS_MODRM) out.modrm = static_cast<u8>(zi.raw.modrm.mod << 6 | zi.raw.modrm.reg << 3 | zi.raw.modrm.rm);
     out.next = code64 ? rip + zi.length : static_cast<u32>(rip + zi.length);
-    if (out.mn == Mn::invalid || !features.has(kRows[static_cast<size_t>(out.mn)].isa)) return Decode::undefined;
+    if (out.mn == Mn::invalid || !features.has(kRows[static_cast<size_t>(out.mn)].isa)) return undefined(bytes, size, code, zen, out);
     if (!encoding_exists(zi, m) || !form_exists(zi, out.mn, features)) return Decode::undefined;
     if (zi.encoding == ZYDIS_INSTRUCTION_ENCODING_VEX) out.vex = zi.avx.vector_length == 256 ? 32 : 16;
     set_prefixes(zi, code64, code32, out);

@@ -24,7 +24,7 @@ struct Reader {
     size_t size, at = 0;
     CodeSize code;
     bool zen;
-    bool wide = false, short_operand = false, other_address = false;
+    bool rex = false, wide = false, short_operand = false, other_address = false;
 
     /// Past the end: something that needs nothing more.
     u8 peek(size_t ahead = 0) const { return at + ahead < size ? p[at + ahead] : u8{0xc0}; }
@@ -37,7 +37,7 @@ struct Reader {
     void prefixes() {
         for (; at < size && at < 15; ++at) {
             const u8 b = p[at];
-            const bool rex = code == CodeSize::b64 && (b & 0xf0) == 0x40;
+            rex = code == CodeSize::b64 && (b & 0xf0) == 0x40;
             switch (b) {
             case 0x66: short_operand = true; break;
             case 0x67: other_address = true; break;
@@ -96,8 +96,9 @@ struct Reader {
     /// AMD's XOP stands where POP has a register field that is not 0.
     bool xop_prefix() {
         const unsigned map = peek(1) & 31;
-        if (!zen || peek() != 0x8f || map < 8) return false;
-        at += 4;
+        if (!zen || peek() != 0x8f || (peek(1) >> 3 & 7) == 0) return false;
+        at += rex ? 2 : 4;   // with REX before it, it is wrong at once
+        if (rex) return true;
         modrm();
         at += map == 8 ? 1 : map == 10 ? 4 : 0;
         return true;

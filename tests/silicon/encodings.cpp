@@ -182,9 +182,11 @@ bool Walk::not_offered(const Encoding& e) const {
         "SSE4A", "XOP", "TBM", "FMA4", "LWP", "AMD3DNOW", "MONITORX", "CLZERO", "RDPRU", "PKU", "MCOMMIT", "SNP", "AMD_INVLPGB", "CET", "CLWB", "CLDEMOTE", "WBNOINVD",
         "RTM", "SGX", "WAITPKG", "SERIALIZE", "MOVDIR", "PTWRITE", "ENQCMD", "HRESET", "UINTR", "KEYLOCKER", "AVX_VNNI", "TDX", "PCONFIG", "SMX", "VTX", "SVM",
     };
+    const u8* b = e.bytes;
+    if (b[0] == 0xc4 && (b[1] & 31) == 1 && (b[3] & 0xf0) == 0x40 && b[2] & 4) return true;   // of AVX-512's mask registers, with high bits of vvvv that mean nothing
     static const IsaSet max = parse_cpu_model("max")->features;
     static const std::map<std::string, Isa> kLater = {
-        {"SSE4", Isa::sse4_2}, {"AES", Isa::aes}, {"PCLMULQDQ", Isa::pclmulqdq}, {"SHA", Isa::sha}, {"AVX", Isa::avx}, {"AVXAES", Isa::avx}, {"AVX2", Isa::avx2}, {"AVX2GATHER", Isa::avx2},
+        {"SSE4", Isa::sse4_2}, {"SSE42", Isa::sse4_2}, {"AES", Isa::aes}, {"PCLMULQDQ", Isa::pclmulqdq}, {"SHA", Isa::sha}, {"AVX", Isa::avx}, {"AVXAES", Isa::avx}, {"AVX2", Isa::avx2}, {"AVX2GATHER", Isa::avx2},
         {"FMA", Isa::fma}, {"F16C", Isa::f16c}, {"GFNI", Isa::gfni}, {"AVX_GFNI", Isa::gfni}, {"VAES", Isa::vaes}, {"VPCLMULQDQ", Isa::vpclmulqdq},
     };
     ZydisDecoder d;
