@@ -39,10 +39,9 @@ constexpr u16 Code32 = 0x08, Data32 = 0x10, Code16 = 0x18, Data16 = 0x20, Code64
 }
 
 struct TestMemory final : PhysSpace {
+    std::vector<u8> storage = std::vector<u8>(8 * kMiB + 4096);
     /// Pages of guest RAM are pages of the host, or no changed code would be found.
-    struct alignas(4096) Page { u8 bytes[4096]; };
-    std::vector<Page> pages = std::vector<Page>(8 * kMiB / sizeof(Page));
-    std::span<u8> ram{pages.front().bytes, 8 * kMiB};
+    std::span<u8> ram{storage.data() + (~reinterpret_cast<uintptr_t>(storage.data()) + 1) % 4096, 8 * kMiB};
     struct Access {
         u64 paddr, value;
         unsigned size;
