@@ -37,15 +37,15 @@ struct Reader {
     void prefixes() {
         for (; at < size && at < 15; ++at) {
             const u8 b = p[at];
-            rex = code == CodeSize::b64 && (b & 0xf0) == 0x40;
+            const bool is_rex = code == CodeSize::b64 && (b & 0xf0) == 0x40;
             switch (b) {
             case 0x66: short_operand = true; break;
             case 0x67: other_address = true; break;
             case 0x26: case 0x2e: case 0x36: case 0x3e: case 0x64: case 0x65: case 0xf0: case 0xf2: case 0xf3: break;
             default:
-                if (!rex) return;
+                if (!is_rex) return;
             }
-            wide = rex && b & 8;
+            rex = is_rex, wide = is_rex && b & 8;
         }
     }
     void modrm() {

@@ -58,7 +58,7 @@ private:
     Verdict ask_ours(const Encoding&);
     Case make(const Encoding&, unsigned length) const;
     Verdict judge(const Case&, const Outcome&) const;
-    bool not_offered(const Encoding&) const;
+    std::string not_offered(const Encoding&) const;
     void report();
 
     const CodeMode mode_;
@@ -176,14 +176,14 @@ Verdict Walk::ask_ours(const Encoding& e) {
     return {};
 }
 
-/// Extensions that some hosts have and no model of ours has, or not yet.
-bool Walk::not_offered(const Encoding& e) const {
+/// The extension that some hosts have and no model of ours has, or not yet; nothing: another.
+std::string Walk::not_offered(const Encoding& e) const {
     static const std::set<std::string> kSets = {
         "SSE4A", "XOP", "TBM", "FMA4", "LWP", "AMD3DNOW", "MONITORX", "CLZERO", "RDPRU", "PKU", "MCOMMIT", "SNP", "AMD_INVLPGB", "CET", "CLWB", "CLDEMOTE", "WBNOINVD",
         "RTM", "SGX", "WAITPKG", "SERIALIZE", "MOVDIR", "PTWRITE", "ENQCMD", "HRESET", "UINTR", "KEYLOCKER", "AVX_VNNI", "TDX", "PCONFIG", "SMX", "VTX", "SVM",
     };
     const u8* b = e.bytes;
-    if (b[0] == 0xc4 && (b[1] & 31) == 1 && (b[3] & 0xf0) == 0x40 && b[2] & 4) return true;   // of AVX-512's mask registers, with high bits of vvvv that mean nothing
+    if (b[0] == 0xc4 && (b[1] & 31) == 1 && (b[3] & 0xf0) == 0x40 && b[2] & 4) return "AVX512";   // its mask registers, with high bits of vvvv that mean nothing
     static const IsaSet max = parse_cpu_model("max")->features;
     static const std::map<std::string, Isa> kLater = {
         {"SSE4", Isa::sse4_2}, {"SSE42", Isa::sse4_2}, {"AES", Isa::aes}, {"PCLMULQDQ", Isa::pclmulqdq}, {"SHA", Isa::sha}, {"AVX", Isa::avx}, {"AVXAES", Isa::avx}, {"AVX2", Isa::avx2}, {"AVX2GATHER", Isa::avx2},
@@ -194,10 +194,10 @@ bool Walk::not_offered(const Encoding& e) const {
     ZydisDecodedOperand zo[ZYDIS_MAX_OPERAND_COUNT];
     if (mode_ == CodeMode::long64) ZydisDecoderInit(&d, ZYDIS_MACHINE_MODE_LONG_64, ZYDIS_STACK_WIDTH_64);
     else ZydisDecoderInit(&d, ZYDIS_MACHINE_MODE_LEGACY_32, ZYDIS_STACK_WIDTH_32);
-    if (ZYAN_FAILED(ZydisDecoderDecodeFull(&d, e.bytes, 15, &zi, zo))) return false;
+    if (ZYAN_FAILED(ZydisDecoderDecodeFull(&d, e.bytes, 15, &zi, zo))) return {};
     const std::string set = ZydisISASetGetString(zi.meta.isa_set);
     const auto later = kLater.find(set);
-    return kSets.count(set) || set.starts_with("AVX512") || (later != kLater.end() && !max.has(later->second));
+    return kSets.count(set) || set.starts_with("AVX512") || (later != kLater.end() && !max.has(later->second)) ? set : "";
 }
 
 std::string text(const Verdict& v) {
@@ -212,8 +212,9 @@ void Walk::report() {
     for (size_t i = 0; i < all_.size(); ++i) {
         const Verdict ours = ask_ours(all_[i]);
         if (ours == host_[i]) continue;
-        if (ours.kind == Verdict::undefined && host_[i].kind == Verdict::runs && not_offered(all_[i])) {
-            ++left_out["ours #UD"];
+        const std::string lacking = ours.kind == Verdict::undefined && host_[i].kind == Verdict::runs ? not_offered(all_[i]) : "";
+        if (!lacking.empty()) {
+            ++left_out[lacking];
             continue;
         }
         const u8* b = all_[i].bytes;
@@ -228,7 +229,7 @@ void Walk::report() {
         line.first += part, ++line.second;
     }
     for (const auto& [key, line] : lines) std::printf("%s, ModRM%s\n", key.c_str(), line.second >= 8 ? " all" : line.first.c_str());
-    for (const auto& [what, n] : left_out) std::printf("%u of extensions that no model has: %s\n", n, what.c_str());
+    for (const auto& [what, n] : left_out) std::printf("%u of %s, which no model has\n", n, what.c_str());
     differences_ += static_cast<unsigned>(lines.size());
 }
 
