@@ -78,4 +78,8 @@ find_features:
         test    dword [features], need_vme | need_de | need_pse | need_pae
         jz      .none
         or      [features], eax
-.none:  ret
+.none:
+%ifndef FRAGILE             ; for emulators that do not survive some cases
+        or      dword [features], need_robust
+%endif
+        ret

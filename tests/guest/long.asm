@@ -130,17 +130,14 @@ capture64:
 .trace: mov     eax, edx                ; the note is as in the 32-bit handler
         mov     ecx, [stops]
         cmp     ecx, TRACE_MOST
-        jae     .full
+        jae     .end                    ; enough; the case must end
         mov     [TRACE + rcx * 8], eax
         mov     rdx, dr6
         mov     [TRACE + rcx * 8 + 4], edx
         mov     rdx, [GIVEN + 8 * f_dr6]
         mov     dr6, rdx
         inc     dword [stops]
-        jmp     .go_on
-.full:  mov     edx, 0x400
-        mov     dr7, rdx
-.go_on: mov     rax, [GOT + 8 * f_rax]
+        mov     rax, [GOT + 8 * f_rax]
         mov     rcx, [GOT + 8 * f_rcx]
         mov     rdx, [GOT + 8 * f_rdx]
         add     rsp, 16

@@ -219,6 +219,7 @@ capture32:
         jmp     captured32
 .trace: mov     eax, got_(rip)
         call    note_step
+        jc      .end
         mov     ecx, got_(rcx)
         mov     edx, got_(rdx)
         mov     ebx, got_(rbx)
@@ -227,7 +228,7 @@ capture32:
         lea     esp, [esp + 8]
         iretd
 
-; Notes that a debug exception stopped at EAX, and DR6; clears that.
+; Notes that a debug exception stopped at EAX, and DR6; clears that. Carry: enough, the case must end.
 note_step:
         mov     ecx, [stops]
         cmp     ecx, TRACE_MOST
@@ -238,9 +239,9 @@ note_step:
         mov     edx, given_(dr6)
         mov     dr6, edx
         inc     dword [stops]
+        clc
         ret
-.full:  mov     edx, 0x400              ; enough; the case must end
-        mov     dr7, edx
+.full:  stc
         ret
 
 ; GOT's system registers, and paging off.

@@ -151,10 +151,14 @@ real_noted:
         mov     esp, STACK_DF
         mov     eax, [real_fields + 8 * f_rip]
         call    note_step
+        jc      .enough
         mov     eax, REAL_DS
         mov     ds, eax
         mov     ss, eax
         jmp     IMAGE_CS16:capture16.noted_in_real - header
+.enough:
+        mov     eax, given_(cr0)
+        mov     [real_cr0], eax
 
 real_captured:
         mov     eax, KDS

@@ -88,6 +88,18 @@ raise_irq:
         jz      .wait
         ret
 
+; Lets the timer run out much later, for cases in which something has to end a HLT.
+late_irq:
+        mov     al, 0xfe
+        out     0x21, al
+        mov     al, 0x30
+        out     0x43, al
+        mov     al, 0xff
+        out     0x40, al
+        out     0x40, al
+        mov     dword [irq_raised], 1
+        ret
+
 ; Forgets a pending interrupt of the timer, or ends one in service.
 quiet_irq:
         mov     al, 0x30                ; OUT falls

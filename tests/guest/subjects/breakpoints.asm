@@ -15,7 +15,7 @@ LEN4    equ     3
 %macro execute_case 2-3 0       ; mode, {instruction}, features
 %defstr %%text %2
 %strcat %%name "breakpoint at ", %%text
-        CASE    %%name, %1, %3
+        CASE    %%name, %1, %3 | need_robust
         tracing
         given   dr1, here(.b)
         with    dr7, on_execute(1)
@@ -53,7 +53,7 @@ LEN4    equ     3
         execute_case %1, {mov ss, ax}
         execute_case %1, {fld dword [%%bx]}
         execute_case %1, cpuid, need_cpuid
-        CASE    "breakpoint at the first instruction", %1
+        CASE    "breakpoint at the first instruction", %1, need_robust
         tracing
         given   dr0, here(.code)
         with    dr7, on_execute(0)
@@ -62,7 +62,7 @@ LEN4    equ     3
         RUN
         traced  .code
         stop_dr6 0, 1
-        CASE    "breakpoint at a jump's target", %1
+        CASE    "breakpoint at a jump's target", %1, need_robust
         tracing
         given   dr0, here(.to)
         with    dr7, on_execute(0)
@@ -72,7 +72,7 @@ LEN4    equ     3
 .to:    nop
         RUN
         traced  .to
-        CASE    "breakpoint with the global enable", %1
+        CASE    "breakpoint with the global enable", %1, need_robust
         tracing
         given   dr3, here(.b)
         with    dr7, 0x80
@@ -90,7 +90,7 @@ LEN4    equ     3
 .b:     nop
         RUN
         traced
-        CASE    "breakpoint inside of an instruction", %1
+        CASE    "breakpoint inside of an instruction", %1, need_robust
         tracing
         given   dr0, here(.b) + 1
         with    dr7, on_execute(0)
@@ -100,7 +100,7 @@ LEN4    equ     3
         RUN
         ignore  flags
         traced
-        CASE    "breakpoint at a prefix", %1
+        CASE    "breakpoint at a prefix", %1, need_robust
         tracing
         given   dr0, here(.b)
         given   dr1, here(.b) + 1
@@ -112,7 +112,7 @@ LEN4    equ     3
         RUN
         traced  .b
         stop_dr6 0, 1
-        CASE    "two breakpoints at one instruction", %1
+        CASE    "two breakpoints at one instruction", %1, need_robust
         tracing
         given   dr0, here(.b)
         given   dr2, here(.b)
@@ -123,7 +123,7 @@ LEN4    equ     3
         RUN
         traced  .b
         stop_dr6 0, 5
-        CASE    "breakpoint in a loop", %1
+        CASE    "breakpoint in a loop", %1, need_robust
         tracing
         given   rcx, 3
         given   dr0, here(.b)
@@ -133,7 +133,7 @@ LEN4    equ     3
         RUN
         expect  rcx, 0
         traced  .b, .b, .b
-        CASE    "breakpoint comes before the instruction's fault", %1
+        CASE    "breakpoint comes before the instruction's fault", %1, need_robust
         tracing
         given   dr0, here(.b)
         with    dr7, on_execute(0)
@@ -143,7 +143,7 @@ LEN4    equ     3
         RUN
         stopped_at .b
         traced  .b
-        CASE    "breakpoint and single step", %1
+        CASE    "breakpoint and single step", %1, need_robust
         tracing
         with    flags, TF
         given   dr0, here(.b)
@@ -157,7 +157,7 @@ LEN4    equ     3
         stop_dr6 0, BS
         stop_dr6 1, 1
         stop_dr6 2, BS
-        CASE    "breakpoint at rep stosb and single step", %1
+        CASE    "breakpoint at rep stosb and single step", %1, need_robust
         tracing
         with    flags, TF
         given   rcx, 3
@@ -177,7 +177,7 @@ LEN4    equ     3
         stop_dr6 2, BS
 
 ; A load of SS hides a breakpoint at the next instruction for good (SDM vol. 3A, "Masking Exceptions and Interrupts When Switching Stacks").
-        CASE    "breakpoint behind mov ss", %1
+        CASE    "breakpoint behind mov ss", %1, need_robust
         tracing
         given   rax, ss_of_case
         given   dr0, here(.b)
@@ -201,7 +201,7 @@ LEN4    equ     3
 
 ; In real mode the handler's IRET cannot bring RF back, so it is the first stop that counts.
 %macro execute_real_case 2
-        CASE    %1, real16
+        CASE    %1, real16, need_robust
         given   rax, ss_of_case
         given   rbx, 0x100
         given   dr0, here(.b)
@@ -221,7 +221,7 @@ LEN4    equ     3
         execute_real_case "breakpoint at ud2", ud2
 
 ; ---- RF
-        CASE    "RF pushed by an instruction breakpoint", prot32
+        CASE    "RF pushed by an instruction breakpoint", prot32, need_robust
         given   dr0, here(.code)
         with    dr7, on_execute(0)
         CODE
@@ -252,7 +252,7 @@ LEN4    equ     3
         expect  rdi, D(1)
         expect  dr6, DR6(BS)
 %macro iret_rf_case 2           ; name, flags
-        CASE    %1, prot32
+        CASE    %1, prot32, need_robust
         tracing
         given   dr0, here(.to)
         with    dr7, on_execute(0)
@@ -272,7 +272,7 @@ LEN4    equ     3
 %endmacro
         iret_rf_case "iret with RF to a breakpoint", RF
         iret_rf_case "iret without RF to a breakpoint", 0
-        CASE    "16-bit iret does not set RF", prot16
+        CASE    "16-bit iret does not set RF", prot16, need_robust
         given   dr0, here(.to)
         with    dr7, on_execute(0)
         memory  STACK, 8, off(.to) | KCS16 << 16 | 2 << 32
@@ -284,7 +284,7 @@ LEN4    equ     3
         moves_sp 6
         trap    DB, .to
         expect  dr6, DR6(1)
-        CASE    "RF lasts for one instruction", prot32
+        CASE    "RF lasts for one instruction", prot32, need_robust
         tracing
         with    flags, RF
         given   dr0, here(.code)
@@ -295,7 +295,7 @@ LEN4    equ     3
 .b:     nop
         RUN
         traced  .b
-        CASE    "popf does not set RF", prot32
+        CASE    "popf does not set RF", prot32, need_robust
         tracing
         memory  STACK, 4, 2 | RF
         given   dr0, here(.b)
@@ -308,7 +308,7 @@ LEN4    equ     3
         traced  .b
 
 ; ---- breakpoints at handlers
-        CASE    "breakpoint at a handler", user32
+        CASE    "breakpoint at a handler", user32, need_robust
         int_gate 0x50, KCS32, off(.handler), 0xee
         given   dr0, here(.handler)
         with    dr7, on_execute(0)
@@ -321,7 +321,7 @@ LEN4    equ     3
         RUN
         traced  .handler
         ignore  cs, ss, rsp
-        CASE    "breakpoint at code that is not there", prot32
+        CASE    "breakpoint at code that is not there", prot32, need_robust
         paging  pg32
         page_entry 1, SCRATCH, P_P, 0
         given   dr0, SCRATCH

@@ -1,9 +1,9 @@
 ; What control, debug and model-specific registers refuse (SDM vol. 2B, "MOV—Move to/from Control Registers", "MOV—Move to/from Debug
 ; Registers", "LMSW", "WRMSR", "RDMSR"; vol. 3A, "Control Registers"; vol. 4 for each MSR), and who may use them.
 
-; A value is written; the register keeps what it had when that is refused.
+; A value is written; the register keeps what it had when that is refused. Who accepts it may not come back.
 %macro refused_case 4-5 0       ; mode, name, register, value, features
-        CASE    %2, %1, %5
+        CASE    %2, %1, (%5) | need_robust
 %if case_bits == 64
  %define %%a rax
 %else
@@ -77,7 +77,7 @@
         written_case long64, "CR2: 64 bits", cr2, 0x8000123456789abc, 0x8000123456789abc
         refused_case prot32, "CR4: PCIDE outside of long mode", cr4, CR4_PCIDE, need_pcid
         written_case long64, "CR4: PCIDE", cr4, CR4_PAE | CR4_PCIDE, CR4_PAE | CR4_PCIDE, need_pcid
-        CASE    "CR4: PCIDE with a PCID in CR3", long64, need_pcid
+        CASE    "CR4: PCIDE with a PCID in CR3", long64, need_pcid | need_robust
         given   rax, CR4_PAE | CR4_PCIDE
         CODE
         mov     rcx, cr3
@@ -98,7 +98,7 @@
         wrmsr
         RUN
         fault   GP
-        CASE    "CR0: paging on with LME, without PAE", prot32, need_lm
+        CASE    "CR0: paging on with LME, without PAE", prot32, need_lm | need_robust
         with    efer, EFER_LME
         given   eax, CR0_BASE | CR0_PG
         CODE
@@ -107,7 +107,7 @@
         nop
         RUN
         fault   GP, 0, .bad
-        CASE    "CR0: paging on with LME in a code segment with L", prot32, need_lm
+        CASE    "CR0: paging on with LME in a code segment with L", prot32, need_lm | need_robust
         with    efer, EFER_LME
         with    cr4, CR4_PAE
         desc    T0, 0, 0xfffff, 0xe09b
@@ -119,7 +119,7 @@
         nop
         RUN
         fault   GP, 0, .bad
-        CASE    "CR3: reserved bits of PAE's page-directory pointers", prot32, need_pae
+        CASE    "CR3: reserved bits of PAE's page-directory pointers", prot32, need_pae | need_robust
         paging  pae
         given   eax, SCRATCH
         memory  SCRATCH, 8, PD_PAE | 3          ; bit 1 is reserved
@@ -139,7 +139,7 @@
         nop
         RUN
         expect  cr3, SCRATCH
-        CASE    "CR4: setting PAE loads the page-directory pointers", prot32, need_pae
+        CASE    "CR4: setting PAE loads the page-directory pointers", prot32, need_pae | need_robust
         paging  pg32
         given   eax, CR4_PAE
         given   ecx, SCRATCH

@@ -22,8 +22,8 @@ FAST_SS equ     T1
 ; STAR's selectors: SYSCALL's in bits 32 to 47, SYSRET's in 48 to 63 (its 64-bit code is 16 further).
 %define star(call, ret) ((call) << 32 | (ret) << 48)
 
-%macro SYSCALL_CASE 2           ; name, mode
-        CASE    %1, %2, need_syscall
+%macro SYSCALL_CASE 2-3 0       ; name, mode, features
+        CASE    %1, %2, need_syscall | (%3)
         fast_segments
         with    efer, EFER_SCE
         msr     MSR_STAR, star(FAST_CS, T1 | 3)
@@ -117,7 +117,7 @@ FAST_SS equ     T1
         expect  cs, FAST_CS
         expect  ss, FAST_SS
         traced  .target, .done
-        SYSCALL_CASE "syscall to a breakpoint", %1
+        SYSCALL_CASE "syscall to a breakpoint", %1, need_robust
         given   dr0, here(.target)
         with    dr7, on_execute(0)
         tracing
@@ -173,7 +173,8 @@ FAST_SS equ     T1
 
 ; Intel's processors know SYSCALL in 64-bit mode only.
 %macro no_syscall_case 1
-        SYSCALL_CASE "syscall outside of 64-bit mode", %1
+        SYSCALL_CASE "syscall outside of 64-bit mode", %1, need_robust
+        msr     MSR_STAR, star(FAST_CS, T1 | 3) | here(.target)         ; where AMD's would go
         CODE
         syscall
         nop
@@ -293,7 +294,7 @@ FAST_SS equ     T1
         expect  cs, T3 | 3
         expect  ss, T2 | 3
         traced
-        SYSCALL_CASE "sysret cannot set RF", long64
+        SYSCALL_CASE "sysret cannot set RF", long64, need_robust
         given   rcx, off(.target)
         given   r11, 2 | RF
         given   dr0, here(.target)

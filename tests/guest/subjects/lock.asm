@@ -62,7 +62,7 @@
         lock_case %1, "pause", {db 0xf3, 0x90}, 0
         lock_case %1, "xadd r, r", {xadd cx, ax}, 0
         lock_case %1, "cmpxchg r, r", {cmpxchg dx, cx}, 0
-        lock_case %1, "bts r, imm", {bts ax, 3}, 0
+        lock_case %1, "bts r, imm", {bts ax, 3}, 0, need_robust
         lock_case %1, "bt [m], r", {bt [%%bx], cx}, 0
         lock_case %1, "bt [m], imm", {bt word [%%bx], 3}, 0
         lock_case %1, "mov [m], r", {mov [%%bx], ax}, 0

@@ -193,7 +193,7 @@ NOT_THERE       equ     SCRATCH                 ; a page that is not there
         mov     eax, [NOT_THERE]
         RUN
         page_fault NOT_THERE, user
-        PRIORITY %1, "code breakpoint before the instruction's page fault"
+        PRIORITY %1, "code breakpoint before the instruction's page fault", need_robust
         given   dr0, here(.code)
         with    dr7, on_execute(0)
         CODE
@@ -201,7 +201,7 @@ NOT_THERE       equ     SCRATCH                 ; a page that is not there
         RUN
         trap    DB
         expect  dr6, DR6(1)
-        PRIORITY %1, "single step and code breakpoint at the next instruction"
+        PRIORITY %1, "single step and code breakpoint at the next instruction", need_robust
         with    flags, TF
         given   dr0, here(.b)
         with    dr7, on_execute(0)

@@ -303,7 +303,7 @@
         nop
         RUN
         ignore  rsp
-        CASE    "interrupt at a breakpoint", prot32     ; the interrupt comes first; on its return the breakpoint would
+        CASE    "interrupt at a breakpoint", prot32, need_robust     ; the interrupt comes first; on its return the breakpoint would
         pending_irq
         given   dr0, here(.taken)
         with    dr7, on_execute(0)

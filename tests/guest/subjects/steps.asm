@@ -477,7 +477,8 @@ BS      equ     0x4000
         RUN
         traced  .to, .back, .back + 1, .done
         CASE    "step over hlt", prot32
-        with    flags, TF
+        before  late_irq
+        with    flags, TF | IF
         tracing
         CODE
         hlt
@@ -485,7 +486,8 @@ BS      equ     0x4000
         RUN
         traced  .b, .done
         CASE    "step over hlt", long64
-        with    flags, TF
+        before  late_irq
+        with    flags, TF | IF
         tracing
         CODE
         hlt
