@@ -86,7 +86,7 @@
         lock_case %1, "iret", {db 0xcf}, 0
         lock_case %1, "int n", {int 0x50}, 0
         lock_case %1, "int3", int3, 0
-        lock_case %1, "hlt", hlt, 0
+        lock_case %1, "hlt", hlt, 0, need_robust
         lock_case %1, "cli", cli, 0
         lock_case %1, "cpuid", cpuid, 0
         lock_case %1, "mov r, cr0", {db 0x0f, 0x20, 0xc0}, 0
