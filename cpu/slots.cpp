@@ -61,7 +61,7 @@ std::array<jit::SlotInfo, slot::count> make_slots() {
     return t;
 }
 
-/// What the host's own x87 may do of the x87's helpers (cpu/fpu/x87.h). Not FSCALE and FPREM, in which makers differ, and nothing transcendental.
+/// What the host's own x87 may do of the x87's helpers (cpu/fpu/x87.h). Nothing transcendental.
 jit::X87Form x87_form(u16 helper, u64 descriptor) {
     using F = jit::X87Form;
     const FpuOp d = FpuOp::unpack(descriptor);
@@ -80,7 +80,12 @@ jit::X87Form x87_form(u16 helper, u64 descriptor) {
     }
     case Helper::fpu_compare_flags: f.kind = F::compare_flags, f.quiet = d.op == fop::ucom; break;
     case Helper::fpu_store_value: f.kind = F::store, f.truncate = d.op == fop::truncate; break;
-    case Helper::fpu_store_done: f.kind = d.source == FpuOp::st ? F::none : F::stored; break;
+    case Helper::fpu_store_wide:
+        if (d.op == fop::stp80) f.kind = F::store_wide, f.source = F::m80;
+        break;
+    case Helper::fpu_store_done:
+        if (d.source != FpuOp::st || d.op == fop::stp80) f.kind = F::stored;
+        break;
     case Helper::fpu_stack:
         if (d.op == fop::xch) f.kind = F::exchange;
         else if (d.op == fop::move) f.kind = F::move;
@@ -93,10 +98,14 @@ jit::X87Form x87_form(u16 helper, u64 descriptor) {
         case 0xe1: f.kind = F::absolute; break;
         case 0xe4: f.kind = F::test; break;
         case 0xe5: f.kind = F::examine; break;
+        case 0xf4: f.kind = F::extract; break;
+        case 0xf5: f.kind = F::nearest_remainder; break;
         case 0xf6: f.kind = F::step_down; break;
         case 0xf7: f.kind = F::step_up; break;
+        case 0xf8: f.kind = F::remainder; break;
         case 0xfa: f.kind = F::sqrt; break;
         case 0xfc: f.kind = F::round; break;
+        case 0xfd: f.kind = F::scale; break;
         default: break;
         }
         break;

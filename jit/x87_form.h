@@ -4,11 +4,12 @@
 
 namespace calque::jit {
 
-/// One x87 instruction, or half of one (a store to memory is `store`, which makes the value, then, behind the memory access, `stored`).
+/// One x87 instruction, or half of one (a store to memory is `store`, which makes the value, then, behind the memory access, `stored`;
+/// `store_wide` makes a V128 of which eight bytes and then two are stored).
 struct X87Form {
     enum Kind : u8 {
-        none, load, arith, compare, compare_flags, store, stored, exchange, move, free, conditional, change_sign, absolute, test, examine, step_down,
-        step_up, sqrt, round, load_control, clear_flags, wait, control_word, status_word
+        none, load, arith, compare, compare_flags, store, store_wide, stored, exchange, move, free, conditional, change_sign, absolute, test, examine, step_down,
+        step_up, sqrt, round, remainder, nearest_remainder, scale, extract, load_control, clear_flags, wait, control_word, status_word
     };
     enum Source : u8 { st, m32, m64, m80, i16, i32, i64, constant };   // or, of a store, destination
     enum Op : u8 { add, mul, sub, subr, div, divr };                   // of arith; the "r" ones take the source on the left

@@ -73,6 +73,14 @@ X87Form x87_form(const Layout& layout, const Inst* code, const Inst& call) {
     return {};
 }
 
+const Inst* x87_wide_store(const Inst* code, const Inst& store) {
+    if (store.op != Op::store) return nullptr;
+    const Inst* part = &code[store.b];
+    if (part->op == Op::trunc) part = &code[part->a];
+    if (part->op != Op::vextract || code[part->a].op != Op::call) return nullptr;
+    return &code[part->a];
+}
+
 void Analysis::run(const Block& b, const Layout& layout, const AnalysisOptions& options) {
     code.assign(b.code.begin(), b.code.end());
     end = code.size();
@@ -166,6 +174,7 @@ void Analysis::find_groups(const Layout& layout) {
         // A helper may change mappings, but none does of which the host's x87 can do the work.
         if ((info(i.op).effects & Call) && x87_form(layout, code.data(), i).kind == X87Form::none) close();
         if (i.op != Op::load && i.op != Op::store) continue;
+        if (x87_wide_store(code.data(), i)) continue;  // checked together
         const Place p = place_of(code, i.a);
         const i64 first = p.at, last = p.at + bytes(i.type);
         const bool write = i.op == Op::store || (i.aux & 1);
@@ -240,6 +249,7 @@ void Analysis::find_x87(const Layout& layout) {
     for (Ref n = 1; n < end; ++n) {
         const X87Form f = x87_form(layout, code.data(), code[n]);
         if (f.kind == X87Form::store) find_x87_store(layout, n);
+        else if (f.kind == X87Form::store_wide) find_x87_wide(layout, n);
         else if (f.in_memory() && f.source != X87Form::m80 && find_x87_load(n, f)) values[n].born = true;
     }
 }
@@ -273,14 +283,46 @@ void Analysis::find_x87_store(const Layout& layout, Ref made) {
             if (value != made) values[value].at = At::folded;
             if (early) values[made].x87 = store;
             else values[made].born = true;
-            // Its helper may be called at the store.
-            for (unsigned a = 0; a < 3; ++a) {
-                if (code[made].arg(a)) values[code[made].arg(a)].last_use = std::max(values[code[made].arg(a)].last_use, k);
-            }
+            outlive(made, k);
             return;
         } else if (info(i.op).effects & ~ReadsState) {
             if (store || !(info(i.op).effects & (MayFault | Call))) return;
             early = true;
+        }
+    }
+}
+
+/// The helper of a store's value may be called at the store.
+void Analysis::outlive(Ref call, Ref until) {
+    for (unsigned a = 0; a < 3; ++a) {
+        if (code[call].arg(a)) values[code[call].arg(a)].last_use = std::max(values[code[call].arg(a)].last_use, until);
+    }
+}
+
+/// Ten bytes in flat memory are stored by one instruction, in the place of the second store.
+void Analysis::find_x87_wide(const Layout& layout, Ref made) {
+    Ref parts[2]{}, word = 0, first = 0, second = 0;
+    for (Ref k = static_cast<Ref>(made + 1); k < end; ++k) {
+        const Inst& i = code[k];
+        if (i.op == Op::vextract && i.a == made) {
+            parts[i.aux & 1] = k;
+        } else if (i.op == Op::trunc && i.a == parts[1]) {
+            word = k;
+        } else if (i.op == Op::store) {
+            if (!first && i.b == parts[0]) first = k;
+            else if (first && !second && i.b == word) second = k;
+            else return;
+        } else if (i.op == Op::call) {
+            if (!second || values[made].uses != 2 || values[parts[0]].uses != 1 || values[parts[1]].uses != 1 || values[word].uses != 1) return;
+            if (x87_form(layout, code.data(), i).kind != X87Form::stored) return;
+            values[second].x87 = k, values[k].x87 = first;
+            for (Ref r : {made, first, k}) values[r].born = true;
+            for (Ref r : {parts[0], parts[1], word}) values[r].at = At::folded;
+            outlive(made, k);
+            values[code[first].a].last_use = std::max(values[code[first].a].last_use, k);
+            return;
+        } else if (info(i.op).effects & ~ReadsState) {
+            return;
         }
     }
 }
@@ -300,7 +342,7 @@ void Analysis::find_folds() {
     };
     for (Ref n = 1; n < end; ++n) {
         const Inst& access = code[n];
-        if ((access.op != Op::load && access.op != Op::store) || member(n)) continue;
+        if ((access.op != Op::load && access.op != Op::store) || member(n) || x87_wide_store(code.data(), access)) continue;
         Ref top = access.a;
         Type t = Type::I64;
         if (code[top].op == Op::zext && values[top].uses == 1 && code[code[top].a].op != Op::constant && result_type(code[code[top].a]) == Type::I32 &&

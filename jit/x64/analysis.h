@@ -37,7 +37,8 @@ struct Value {
     bool born = false;    // already defined by its partner
     u16 group = 0;        // load, store: the group of accesses it belongs to, + 1
     u16 group_at = 0;     // load, store in a group: offset from the group's first byte
-    Ref x87 = 0;          // load: the x87 call that does it; store: the call behind it; the call before a store: that is called early
+    Ref x87 = 0;          // load: the x87 call that does it; store: the call behind it; the call before a store: that is called early;
+                          // the call behind a ten-byte store: the store of its first eight bytes
 };
 
 /// Accesses at constant distances from one another: the first of them checks the page for all.
@@ -71,6 +72,8 @@ private:
     void find_x87(const Layout&);
     bool find_x87_load(Ref call, const X87Form&);
     void find_x87_store(const Layout&, Ref made);
+    void find_x87_wide(const Layout&, Ref made);
+    void outlive(Ref call, Ref until);
     void find_partners(bool any_shift);
     void find_folds();
     void count_uses();
@@ -80,6 +83,8 @@ private:
 
 /// What the host's x87 may do of this call.
 X87Form x87_form(const Layout&, const Inst* code, const Inst& call);
+/// The call that made the ten bytes of which this is a store of a part; null for other stores.
+const Inst* x87_wide_store(const Inst* code, const Inst& store);
 /// Bytes of a form's operand in memory.
 unsigned x87_bytes(const X87Form&);
 /// True when the op leaves EFLAGS alone however it is emitted.

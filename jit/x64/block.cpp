@@ -185,7 +185,7 @@ void X64::emit_cold_one(Cold& c) {
         cold_call(c.call);
         as.jmp(c.back_at);
         break;
-    case Cold::x87_plain: case Cold::x87_load: case Cold::x87_store: case Cold::x87_early: case Cold::x87_out: cold_x87(c); break;
+    case Cold::x87_plain: case Cold::x87_load: case Cold::x87_store: case Cold::x87_early: case Cold::x87_wide: case Cold::x87_out: cold_x87(c); break;
     case Cold::guard:
         mov_imm(rsi, c.rip);
         as.mov(context(offsetof(ExecContext, unretired), 4), Imm(c.unretired));

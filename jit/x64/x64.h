@@ -243,7 +243,7 @@ public:
     };
     /// Out-of-line pieces, emitted after the terminal.
     struct Cold {
-        enum Kind : u8 { read, write, guard, call_if, go, budget, refused, fp_in, fp_out, x87_plain, x87_load, x87_store, x87_early, x87_out } kind;
+        enum Kind : u8 { read, write, guard, call_if, go, budget, refused, fp_in, fp_out, x87_plain, x87_load, x87_store, x87_early, x87_wide, x87_out } kind;
         Label back;                           // where the way back leads, in the hot code
         u64 back_at = 0;                      // its address
         Label again;                          // x87: where the instruction is done with the host's x87
@@ -274,6 +274,7 @@ public:
     void x87_end();
     void x87_load(const Inst&, u8 what);
     void x87_store(const Inst&, u8 what);
+    void x87_store_wide(const Inst&);
     void x87_early(const Inst&);
     void x87_load_control(Reg value, const HelperInfo&, const Ref* args, const Label& back);
     x86::Mem x87_value(unsigned size) const;
@@ -345,6 +346,7 @@ private:
     void x87_try(Cold&);
     void x87_loaded(const X87Access&);
     void x87_make(const X87Access&);
+    void x87_wide(Cold&);
     void jump_entry();
     Reg load_value(Ref r, u32 mask);
     void load_state(Reg d, u8 slot, Type t);

@@ -152,6 +152,7 @@ bool emit_x87(X64& e, const Inst& i) {
     const Ref args[3] = {i.a, i.b, i.c};
     switch (f.kind) {
     case X87Form::none:
+    case X87Form::store_wide:
     case X87Form::stored: return false;
     case X87Form::store:
         if (!e.value(self).x87) return false;
@@ -260,6 +261,7 @@ void X64::x87_load(const Inst& i, u8 what) {
 
 /// A store of what an x87 instruction has made; its two helpers are those of `x87_early` and of behind the store.
 void X64::x87_store(const Inst& i, u8 what) {
+    if (x87_wide_store(code_, i)) return x87_store_wide(i);
     const Ref self = index_of(i);
     const Inst& done = inst(value(self).x87);
     const Inst& made = inst(inst(i.b).op == Op::trunc ? inst(i.b).a : i.b);
@@ -289,6 +291,40 @@ void X64::x87_store(const Inst& i, u8 what) {
         emit_x87_host(as, x.form, p.at);
     }
     as.bind(p.back);
+    helper_done();
+}
+
+/// The second of the two stores of ten bytes, which does both unless their addresses are not neighbours (at a segment's end).
+void X64::x87_store_wide(const Inst& i) {
+    const Ref behind = value(index_of(i)).x87;
+    const Inst &done = inst(behind), &low = inst(value(behind).x87), &made = *x87_wide_store(code_, i);
+    before_helper_writes(layout.helpers[made.imm]);
+    before_helper_writes(layout.helpers[done.imm]);
+    const Reg at = use_clean(low.a), next = use_clean(i.a), page = scratch(), index = scratch();
+    x87_.push_back({});
+    X87Access& x = x87_.back();
+    x.form = x87_form(made);
+    const Ref value_args[3] = {made.a, made.b, made.c}, done_args[3] = {done.a, done.b, done.c};
+    x.first = helper_call(layout.helpers[made.imm], value_args);
+    x.second = helper_call(layout.helpers[done.imm], done_args);
+    const Label back = as.newLabel();
+    const auto aside = [&]() -> Cold& {
+        Cold& c = cold(Cold::x87_wide);
+        c.x87 = static_cast<u16>(x87_.size()), c.addr = at, c.value = next, c.back = back;
+        return c;
+    };
+    if (sw.inline_tlb) {
+        as.lea(r64(page), x86::ptr(r64(at), 8));
+        as.cmp(r64(page), r64(next));
+        jump_cold(CC::kNE, aside());
+        check_page(at, page, index, 10, true, aside());
+        as.mov(r64(index), tlb_field(index, true, offsetof(TlbEntry, addend)));
+        x87_check(aside());
+        emit_x87_host(as, x.form, x86::ptr(r64(at), r64(index), 0, 0, 10));
+    } else {
+        jump_cold(aside());
+    }
+    as.bind(back);
     helper_done();
 }
 
@@ -344,6 +380,37 @@ void X64::x87_make(const X87Access& x) {
     as.bind(done);
 }
 
+void X64::x87_wide(Cold& c) {
+    const X87Access& x = x87_[c.x87 - 1u];
+    const auto scratch_at = [&](unsigned n) { return context(offsetof(ExecContext, scratch) + 8 * n, 8); };
+    const auto keep = [](i32 n) { return x86::ptr(x86::rsp, kSaveAt + 120 + 8 * n, 8); };
+    if (c.again_at) x87_try(c);
+    as.mov(scratch_at(kScratchLinear), r64(c.addr));
+    as.mov(scratch_at(kScratchX87), r64(c.value));
+    cold_call(x.first);
+    save_xmm(x.first.xmms);
+    as.mov(keep(0), x86::rax);
+    as.mov(x86::rax, context(offsetof(ExecContext, vec) + 8, 8));
+    as.mov(keep(1), x86::rax);
+    as.mov(x86::rax, context(offsetof(ExecContext, vec), 8));
+    as.mov(scratch_at(kScratchValue), x86::rax);
+    as.mov(x86::rax, scratch_at(kScratchLinear));
+    as.mov(scratch_at(kScratchAddress), x86::rax);
+    as.mov(x86::rax, keep(0));
+    push_progress(c.unretired);
+    call_thunk(thunks.slow_write[3 | block().mode.view() << 4]);
+    as.mov(keep(0), x86::rax);
+    as.mov(x86::rax, keep(1));
+    as.mov(scratch_at(kScratchValue), x86::rax);
+    as.mov(x86::rax, scratch_at(kScratchX87));
+    as.mov(scratch_at(kScratchAddress), x86::rax);
+    as.mov(x86::rax, keep(0));
+    push_progress(c.unretired);
+    call_thunk(thunks.slow_write[1 | block().mode.view() << 4]);
+    restore_xmm(x.first.xmms);
+    cold_call(x.second);
+}
+
 void X64::cold_x87(Cold& c) {
     const x86::Mem value = context(offsetof(ExecContext, scratch) + 8 * kScratchValue, 8);
     switch (c.kind) {
@@ -381,6 +448,7 @@ void X64::cold_x87(Cold& c) {
         cold_call(x.second);
         break;
     }
+    case Cold::x87_wide: x87_wide(c); break;
     case Cold::x87_early:
         x87_try(c);
         cold_call(c.call);

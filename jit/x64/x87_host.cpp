@@ -108,6 +108,7 @@ void emit_x87_host(x86::Assembler& as, const F& f, x86::Mem m) {
     case F::compare: compare(as, f, m); break;
     case F::compare_flags: compare_flags(as, f); break;
     case F::store: store(as, f, m); break;
+    case F::store_wide: as.fstp(m); break;
     case F::exchange: as.fxch(x86::st(f.index)); break;
     case F::move: f.pops ? as.fstp(x86::st(f.index)) : as.fst(x86::st(f.index)); break;
     case F::free: as.ffree(x86::st(f.index)); break;
@@ -120,6 +121,10 @@ void emit_x87_host(x86::Assembler& as, const F& f, x86::Mem m) {
     case F::step_up: as.fincstp(); break;
     case F::sqrt: as.fsqrt(); break;
     case F::round: as.frndint(); break;
+    case F::remainder: as.fprem(); break;
+    case F::nearest_remainder: as.fprem1(); break;
+    case F::scale: as.fscale(); break;
+    case F::extract: as.fxtract(); break;
     case F::clear_flags: as.fnclex(); break;
     case F::status_word: as.fnstsw(x86::ax); break;
     case F::none: case F::stored: case F::load_control: case F::wait: case F::control_word: break;
