@@ -66,7 +66,7 @@ struct Cpu::Impl final : jit::GuestCode, ApicBus {
     bool code_breakpoint();
     bool must_step() const;
     void step();
-    void slice(u64 target);
+    void slice(u64 end);
     void handle_fault();
     bool held();
     void await_irq13();
@@ -273,14 +273,14 @@ void Cpu::Impl::step() {
     if (trap && !s.step_trap_off && !shadowed(s, ShadowMovSs)) s.pending_debug |= kSingleStep;
 }
 
-void Cpu::Impl::slice(u64 target) {
+void Cpu::Impl::slice(u64 end) {
     const bool marked = s.debug && s.debug->at_breakpoint();
     if ((marked && s.debug->breaks()) || code_breakpoint()) return;
     if (marked || must_step()) return step();
     const u64 now = s.x.icount();
-    if (s.debug && s.debug->stepping() && !s.tracing.repeating) target = now + 1;
-    s.x.deadline = target;
-    s.x.budget = static_cast<i64>(target - now);
+    if (s.debug && s.debug->stepping() && !s.tracing.repeating) end = now + 1;
+    s.x.deadline = end;
+    s.x.budget = static_cast<i64>(end - now);
     if (cpu->engine_->run() == jit::Engine::Stop::fault) handle_fault();
 }
 

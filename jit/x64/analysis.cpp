@@ -5,7 +5,8 @@
 
 namespace calque::jit::x64 {
 namespace {
-constexpr unsigned kPartnerWindow = 24, kTargetWindow = 48;
+constexpr unsigned kPartnerWindow = 24;
+constexpr int kTargetWindow = 48;
 
 bool is_flags_op(Op op) { return (op >= Op::flags_add && op <= Op::flags_sar) || op == Op::vstr_flags; }
 using Code = std::vector<Inst>;

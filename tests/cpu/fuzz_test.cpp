@@ -59,8 +59,8 @@ void prepare(Guest& g, u64 seed) {
     if (r.below(16) == 0) g.s().dr[0] = at::Data + r.below(64), g.s().dr7 = 0x400 | 1 | r.below(16) << 16, g.s().watching = true;
     // Pages that fault in the middle of things: absent, read-only, the supervisor's, not executable, with a reserved bit, no memory.
     for (u64 n = r.below(6); (g.s().cr0 & cr0::PG) && n > 0; --n) {
-        static constexpr u64 flags[] = {0, 5, 3, 7 | u64{1} << 63, 7 | u64{1} << 50, 7 | u64{0xd0000000}};
-        const u64 page = (r.below(4) ? at::Data : at::Code) + (r.below(16) << 12), f = flags[r.below(6)];
+        static constexpr u64 leaves[] = {0, 5, 3, 7 | u64{1} << 63, 7 | u64{1} << 50, 7 | u64{0xd0000000}};
+        const u64 page = (r.below(4) ? at::Data : at::Code) + (r.below(16) << 12), f = leaves[r.below(6)];
         g.put(g.leaf_64(page), f >= 0xd0000000 && f < u64{1} << 50 ? f : page | f, 8);
     }
     g.refresh();
