@@ -267,7 +267,7 @@ TEST_CASE("history: any instruction of a replay can be had again, in any order")
                 r.player->run(std::min<u64>(1 + random() % (2 * interval), history.most()));
                 REQUIRE(r.player->failure().value_or("") == "");
                 history.advance();
-                if (!m.cpu().state().halted) hashes[m.icount()] = m.state_hash();
+                if (!m.cpu().state().halted && (hashes.empty() || random() % 16 == 0)) hashes[m.icount()] = m.state_hash();
             }
             CHECK(history.checkpoints() > 2);
             CHECK(history.checkpoints() <= 65);
