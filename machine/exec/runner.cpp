@@ -3,10 +3,6 @@
 #include <algorithm>
 
 namespace calque::exec {
-namespace {
-/// AMD's processors lose the x87's pointers when the kernel switches to another process and back. What really differs does so each time.
-constexpr unsigned kHostTries = 4;
-}  // namespace
 
 Result<Rig*> CaseRunner::rig_for(const std::string& cpu, Engine engine) {
     const auto found = std::find_if(rigs_.begin(), rigs_.end(), [&](const Entry& e) { return e.engine == engine && e.cpu == cpu; });
@@ -35,23 +31,19 @@ Result<Verdict> CaseRunner::run(const Case& c, const std::function<void(const st
     for (const Engine e : engines_) {
         auto rig = rig_for(c.cpu, e);
         if (!rig) return rig.error();
-        Outcome o;
-        std::vector<Difference> differences;
-        for (unsigned n = 0; n == 0 || (e == Engine::host && !differences.empty() && n < kHostTries); ++n) {
-            if (auto r = (*rig)->load(c); !r) return r.error();
-            auto outcome = e == Engine::host ? run_on_host(c, **rig) : Result<Outcome>{(*rig)->run(c, trace)};
-            if (!outcome) return outcome.error();
-            auto found = compare(c, **rig, *outcome);
-            if (!found) return found.error();
-            o = *outcome, differences = std::move(*found);
-        }
+        if (auto r = (*rig)->load(c); !r) return r.error();
+        auto outcome = e == Engine::host ? run_on_host(c, **rig) : Result<Outcome>{(*rig)->run(c, trace)};
+        if (!outcome) return outcome.error();
+        const Outcome& o = *outcome;
+        auto differences = compare(c, **rig, o);
+        if (!differences) return differences.error();
         if (e == engines_.front()) {
             first_ = *rig;
             v.outcome = o;
-        } else if (differences.empty()) {
-            differences = compare_engines(c, *first_, v.outcome, **rig, o);
+        } else if (differences->empty()) {
+            *differences = compare_engines(c, *first_, v.outcome, **rig, o);
         }
-        for (Difference& d : differences) v.differences.emplace_back(e, std::move(d));
+        for (Difference& d : *differences) v.differences.emplace_back(e, std::move(d));
     }
     return v;
 }

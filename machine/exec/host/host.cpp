@@ -184,6 +184,13 @@ bool may_be_given(const CpuState& s, const RegisterItem& i) {
     return true;
 }
 
+/// AMD's processors leave the x87's pointers out of FXSAVE's image unless an exception is pending (AMD64 Architecture Programmer's Manual
+/// vol. 5, "FXSAVE").
+bool may_be_seen(const RegisterItem& i) {
+    const std::string_view name = i.reg->name;
+    return !(name == "fip" || name == "fdp" || name == "fop") || !__builtin_cpu_is("amd");
+}
+
 class Host final : public HostProcessor {
 public:
     Result<Outcome> run(const Case&, Rig&) override;
@@ -200,6 +207,8 @@ Result<void> Host::prepare(const Case& c, Rig& rig, Child& child) {
     const CpuState& s = rig.cpu().state();
     for (const RegisterItem& i : c.regs)
         if (!may_be_given(s, i)) return not_here("initial.regs." + i.reg->name + " is the kernel's");
+    for (const RegisterItem& i : c.final_regs)
+        if (!may_be_seen(i)) return not_here("its FXSAVE leaves out " + std::string{i.reg->name});
     Exchange& x = child.exchange();
     x.wide = c.mode == Mode::long64;
     x.user = c.cpl == 3;
