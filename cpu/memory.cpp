@@ -7,6 +7,7 @@
 #include "cpu/cpu.h"
 #include "cpu/debug.h"
 #include "cpu/mmu.h"
+#include "support/little_endian.h"
 
 namespace calque {
 
@@ -171,24 +172,15 @@ void remember(CpuState& s, const Pieces& ps, unsigned view, bool write) {
 unsigned view_for(const CpuState& s, Rights r) {
     return r == Rights::current ? s.x.mode.view() : r == Rights::user ? mode::ViewUser : mode::ViewSupervisor;
 }
-}  // namespace
-
-namespace {
-
-u64 load(const u8* p, unsigned size) {
-    u64 v = 0;
-    for (unsigned i = 0; i < size; ++i) v |= u64{p[i]} << (8 * i);
-    return v;
-}
 
 /// Widths as constants, so that each becomes one host access.
 u64 load_value(CpuState& s, const u8* p, unsigned size) {
     switch (size) {
-    case 1: return load(p, 1);
-    case 2: return load(p, 2);
-    case 4: return load(p, 4);
-    case 16: s.x.vec = {load(p, 8), load(p + 8, 8)}; return s.x.vec.lo;
-    default: return load(p, 8);
+    case 1: return load_little(p, 1);
+    case 2: return load_little(p, 2);
+    case 4: return load_little(p, 4);
+    case 16: s.x.vec = {load_little(p, 8), load_little(p + 8, 8)}; return s.x.vec.lo;
+    default: return load_little(p, 8);
     }
 }
 

@@ -8,6 +8,7 @@
 
 #include "cpu/helpers.h"
 #include "cpu/system.h"
+#include "support/little_endian.h"
 
 namespace calque {
 namespace {
@@ -152,15 +153,6 @@ bool StringOp::finish(bool stop) {
     return over_;
 }
 
-u64 load(const u8* p, unsigned size) {
-    u64 v = 0;
-    for (unsigned i = 0; i < size; ++i) v |= u64{p[i]} << (8 * i);
-    return v;
-}
-void store(u8* p, u64 v, unsigned size) {
-    for (unsigned i = 0; i < size; ++i) p[i] = static_cast<u8>(v >> (8 * i));
-}
-
 u16 flags_of_sub(u64 a, u64 b, unsigned size) {
     namespace fl = jit::fl;
     const unsigned top = 8 * size - 1;
@@ -217,7 +209,7 @@ u64 fill_stretch(StringOp& op, u64 value) {
     u8* fill = code ? pattern : to;
     if (op.size == 1) std::memset(fill, static_cast<int>(value & 0xff), n);
     else
-        for (u64 i = 0; i < n; ++i) store(fill + i * op.size, value, op.size);
+        for (u64 i = 0; i < n; ++i) store_little(fill + i * op.size, value, op.size);
     if (code) {
         if (!op.s.cpu->engine().about_to_store(to, pattern, n * op.size)) return op.s.x.fault = jit::Fault::none, 0;
         std::memcpy(to, pattern, n * op.size);
@@ -271,7 +263,7 @@ u64 helper_rep_lods(CpuState& s, u64 what, u64 rip, u64 next) {
         u8* from;
         u64 v, n = op.stretch(RSI, op.source, false, op.affordable(), from);
         op.charge(n ? n : 1);
-        if (n) v = load(from + (op.up() ? (n - 1) * op.size : 0), op.size);
+        if (n) v = load_little(from + (op.up() ? (n - 1) * op.size : 0), op.size);
         else if (!op.read(RSI, op.source, v)) return 0;
         u64& a = s.gpr[RAX];
         a = op.size == 8 ? v : op.size == 4 ? v : op.size == 2 ? (a & ~u64{0xffff}) | v : (a & ~u64{0xff}) | v;
@@ -295,7 +287,7 @@ u64 helper_rep_cmps(CpuState& s, u64 what, u64 rip, u64 next) {
         if (n) {
             while (done < n && !stop) {
                 const u64 at = (op.up() ? done : n - 1 - done) * op.size;
-                a = load(x + at, op.size), b = load(y + at, op.size);
+                a = load_little(x + at, op.size), b = load_little(y + at, op.size);
                 stop = ends(op.rep, a, b);
                 ++done;
             }
@@ -329,7 +321,7 @@ u64 helper_rep_scas(CpuState& s, u64 what, u64 rip, u64 next) {
         u64 done = 0;
         if (n) {
             while (done < n && !stop) {
-                b = load(y + (op.up() ? done : n - 1 - done) * op.size, op.size);
+                b = load_little(y + (op.up() ? done : n - 1 - done) * op.size, op.size);
                 stop = ends(op.rep, a, b);
                 ++done;
             }

@@ -10,6 +10,7 @@
 #include <cstring>
 
 #include "support/assert.h"
+#include "support/little_endian.h"
 
 namespace calque {
 namespace {
@@ -17,14 +18,6 @@ constexpr u64 kOnes = ~u64{0};
 constexpr u64 kA20 = u64{1} << 20;
 constexpr u32 kSmramStart = 0xa0000, kSmramEnd = 0xc0000, kPamStart = 0xc0000;
 
-u64 load(const u8* p, unsigned size) {
-    u64 v = 0;
-    for (unsigned i = 0; i < size; ++i) v |= u64{p[i]} << (8 * i);
-    return v;
-}
-void store(u8* p, u64 value, unsigned size) {
-    for (unsigned i = 0; i < size; ++i) p[i] = static_cast<u8>(value >> (8 * i));
-}
 u64 ones(unsigned size) { return size >= 8 ? kOnes : (u64{1} << (8 * size)) - 1; }
 }  // namespace
 
@@ -177,7 +170,7 @@ std::optional<u64> PhysMap::address_of(const u8* host) {
 u64 PhysMap::read(u64 paddr, unsigned size) {
     paddr &= a20_mask_;
     const Target t = target(paddr);
-    if (t.read) return load(t.read, size);
+    if (t.read) return load_little(t.read, size);
     if (t.device) return read_device(*t.device, t.offset, size);
     return ones(size);
 }
@@ -187,7 +180,7 @@ void PhysMap::write(u64 paddr, u64 value, unsigned size) {
     const Target t = target(paddr);
     if (t.write) {
         if (on_memory_write) on_memory_write(t.write, size);
-        store(t.write, value, size);
+        store_little(t.write, value, size);
     } else if (t.device && !t.read) {
         write_device(*t.device, t.offset, value, size);
     }

@@ -12,6 +12,7 @@
 #include "machine/snapshot/new_file.h"
 #include "machine/state_hash.h"
 #include "support/assert.h"
+#include "support/little_endian.h"
 #include "support/state_io.h"
 
 namespace calque {
@@ -21,14 +22,6 @@ constexpr size_t kHeader = 48, kHashAt = 40;
 constexpr int kLevel = 1;                    // memory of guests shrinks little more with higher ones, which take several times as long
 constexpr u64 kLongest = u64{1} << 30;
 
-u64 number(const u8* p, unsigned bytes) {
-    u64 v = 0;
-    for (unsigned i = 0; i < bytes; ++i) v |= u64{p[i]} << (8 * i);
-    return v;
-}
-void put_number(u8* p, u64 v, unsigned bytes) {
-    for (unsigned i = 0; i < bytes; ++i) p[i] = static_cast<u8>(v >> (8 * i));
-}
 u64 hash_of(std::span<const u8> header, std::span<const u8> bytes) {
     StateHash h;
     h.add(header.first(kHashAt)), h.add(bytes);
@@ -42,7 +35,7 @@ SectionWriter::SectionWriter(int fd, std::string path, std::string_view magic) :
     ASSERT(magic.size() == kMagicBytes && zstd_);
     u8 head[kMagicBytes + 8]{};
     std::memcpy(head, magic.data(), kMagicBytes);
-    put_number(head + kMagicBytes, kFormat, 4);
+    store_little(head + kMagicBytes, kFormat, 4);
     put(head);
 }
 
@@ -69,9 +62,9 @@ void SectionWriter::add(std::string_view name, u16 version, u64 index, std::span
     u8* const h = packed_.data();
     std::memset(h, 0, kHeader);
     std::memcpy(h, name.data(), name.size());
-    put_number(h + 12, version, 2), put_number(h + 14, plain ? 0 : 1, 2), put_number(h + 16, index, 8);
-    put_number(h + 24, bytes.size(), 8), put_number(h + 32, stored, 8);
-    put_number(h + kHashAt, hash_of({h, kHeader}, {h + kHeader, stored}), 8);
+    store_little(h + 12, version, 2), store_little(h + 14, plain ? 0 : 1, 2), store_little(h + 16, index, 8);
+    store_little(h + 24, bytes.size(), 8), store_little(h + 32, stored, 8);
+    store_little(h + kHashAt, hash_of({h, kHeader}, {h + kHeader, stored}), 8);
     put({h, kHeader + stored});   // in one piece: a reader of a growing file meets as few halves as can be
 }
 
@@ -100,7 +93,7 @@ Result<std::unique_ptr<SectionReader>> SectionReader::open(const std::string& pa
     u8 head[kMagicBytes + 8];
     if (!reader->get(head, sizeof head) || std::memcmp(head, magic.data(), kMagicBytes) != 0)
         return Error{"'" + path + "' is no " + what + " of Calque"};
-    if (const u64 format = number(head + kMagicBytes, 4); format != kFormat)
+    if (const u64 format = load_little(head + kMagicBytes, 4); format != kFormat)
         return reader->unknown("its format is number " + std::to_string(format) + ", and this version of Calque reads number " + std::to_string(kFormat));
     return reader;
 }
@@ -122,8 +115,8 @@ SectionReader::Next SectionReader::next() {
     if (!get(header_.data(), kHeader)) return Next::cut;
     const u8* const h = header_.data();
     const char* const name = reinterpret_cast<const char*>(h);
-    section_ = {{name, strnlen(name, kSectionName)}, static_cast<u16>(number(h + 12, 2)), static_cast<u16>(number(h + 14, 2)), number(h + 16, 8),
-                number(h + 24, 8), number(h + 32, 8), number(h + kHashAt, 8)};
+    section_ = {{name, strnlen(name, kSectionName)}, static_cast<u16>(load_little(h + 12, 2)), static_cast<u16>(load_little(h + 14, 2)), load_little(h + 16, 8),
+                load_little(h + 24, 8), load_little(h + 32, 8), load_little(h + kHashAt, 8)};
     for (const char c : section_.name)
         if (c < 0x20 || c > 0x7e) return Next::cut;   // it goes into messages
     // A frame is never longer than what it stands for.
