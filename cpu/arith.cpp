@@ -11,13 +11,11 @@ u16 szp_flags(u8 v) {
 }
 bool flag(const CpuState& s, u16 f) { return s.flags & f; }
 
-bool zen(const CpuState& s) { return s.cpu->has_feature(Isa::zen); }
-
 // OF is undefined after DAA and DAS: Intel clears it; on Zen it is that of the correction.
 u8 decimal_add(CpuState& s, u8 al) {
     const bool low = (al & 15) > 9 || flag(s, jit::fl::AF), high = al > 0x99 || flag(s, jit::fl::CF);
     const u8 r = static_cast<u8>(al + (low ? 6 : 0) + (high ? 0x60 : 0));
-    const bool overflow = zen(s) && (~al & r & 0x80);
+    const bool overflow = s.cpu->zen() && (~al & r & 0x80);
     s.flags = static_cast<u16>(szp_flags(r) | (low ? jit::fl::AF : 0) | (high ? jit::fl::CF : 0) | (overflow ? jit::fl::OF : 0));
     return r;
 }
@@ -26,7 +24,7 @@ u8 decimal_sub(CpuState& s, u8 al) {
     const bool low = (al & 15) > 9 || flag(s, jit::fl::AF), high = al > 0x99 || flag(s, jit::fl::CF);
     const bool borrow = low && al < 6;
     const u8 r = static_cast<u8>(al - (low ? 6 : 0) - (high ? 0x60 : 0));
-    const bool overflow = zen(s) && (al & ~r & 0x80);
+    const bool overflow = s.cpu->zen() && (al & ~r & 0x80);
     s.flags = static_cast<u16>(szp_flags(r) | (low ? jit::fl::AF : 0) | (high || borrow ? jit::fl::CF : 0) | (overflow ? jit::fl::OF : 0));
     return r;
 }
@@ -37,7 +35,7 @@ u16 ascii_adjust(CpuState& s, u16 ax, int sign) {
     const u16 before = ax;
     if (adjust) ax = static_cast<u16>(ax + sign * 0x106);
     const u16 carry = adjust ? jit::fl::AF | jit::fl::CF : 0;
-    if (!zen(s)) {
+    if (!s.cpu->zen()) {
         s.flags = szp_flags(static_cast<u8>(ax & 15)) | carry;
         return ax & 0xff0f;
     }

@@ -81,6 +81,8 @@ public:
     const CpuWiring& wiring() const { return wiring_; }
     bool has_feature(Isa f) const { return features_.has(f); }
     const IsaSet& features() const { return features_; }
+    /// What the manuals leave open goes by AMD's Zen, not by Intel's processors.
+    bool zen() const { return has_feature(Isa::zen); }
 
     // ---- for the processor's own parts
     /// Moves the clock to the current instruction, before a device or the time stamp counter looks at it.

@@ -15,7 +15,7 @@ namespace calque {
 // Checking"): it does on Zen; on Intel it goes on at address 0.
 bool passes_flat_limit(const CpuState& s, u64 address, unsigned size) {
     constexpr u32 Flat = mode::FlatDs | mode::FlatEs | mode::FlatSs;
-    return s.cpu->has_feature(Isa::zen) && !s.code64() && (s.x.mode.bits & Flat) == Flat && address + size - 1 > 0xffffffff;
+    return s.cpu->zen() && !s.code64() && (s.x.mode.bits & Flat) == Flat && address + size - 1 > 0xffffffff;
 }
 
 namespace {

@@ -54,7 +54,6 @@ public:
     /// 32-bit addresses in 64-bit code: Intel clears the upper halves of RCX and of the pointers given, also when there is nothing to do or
     /// the first element faults; Zen, when the first element is done.
     void cut(bool si, bool di);
-    bool zen() const { return s.cpu->has_feature(Isa::zen); }
 
 private:
     void put(u64& reg, u64 v) const { reg = address_size_ == 8 ? v : address_size_ == 4 ? v & 0xffffffff : (reg & ~u64{0xffff}) | (v & 0xffff); }
@@ -138,7 +137,7 @@ void StringOp::write_surely(Gpr r, u64 value) {
 }
 
 void StringOp::cut(bool si, bool di) {
-    if (address_size_ != 4 || zen()) return;
+    if (address_size_ != 4 || s.cpu->zen()) return;
     put(s.gpr[RCX], s.gpr[RCX]);
     if (si) put(s.gpr[RSI], s.gpr[RSI]);
     if (di) put(s.gpr[RDI], s.gpr[RDI]);
@@ -295,13 +294,13 @@ u64 helper_rep_cmps(CpuState& s, u64 what, u64 rip, u64 next) {
         } else {
             op.charge(1);
             // When both fault, the second operand's is reported, as in the unrepeated form; on Zen the first's for REPE CMPSB.
-            if (op.zen() && op.size == 1 && op.rep == RepEqual && !op.read(RSI, op.source, a)) return 0;
+            if (s.cpu->zen() && op.size == 1 && op.rep == RepEqual && !op.read(RSI, op.source, a)) return 0;
             if (!op.read(RDI, ES, b) || !op.read(RSI, op.source, a)) return 0;
             stop = ends(op.rep, a, b);
             done = 1;
         }
         flags = flags_of_sub(a, b, op.size);
-        if (op.zen()) s.flags = flags;
+        if (s.cpu->zen()) s.flags = flags;
         op.advance(done, true, true);
     }
     if (op.finish(stop)) s.flags = flags;
@@ -333,7 +332,7 @@ u64 helper_rep_scas(CpuState& s, u64 what, u64 rip, u64 next) {
             done = 1;
         }
         flags = flags_of_sub(a, b, op.size);
-        if (op.zen()) s.flags = flags;
+        if (s.cpu->zen()) s.flags = flags;
         op.advance(done, false, true);
     }
     if (op.finish(stop)) s.flags = flags;

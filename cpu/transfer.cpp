@@ -369,7 +369,7 @@ u64 helper_iret(CpuState& s, u64, u64 size, u64 next) {
 }
 
 /// Intel's processors know SYSCALL and SYSRET in 64-bit mode only, AMD's also in others.
-static bool has_syscall(const CpuState& s) { return (s.efer & efer::SCE) && (s.code64() || s.cpu->has_feature(Isa::zen)); }
+static bool has_syscall(const CpuState& s) { return (s.efer & efer::SCE) && (s.code64() || s.cpu->zen()); }
 
 u64 helper_syscall(CpuState& s, u64, u64, u64 next) {
     if (!has_syscall(s)) return raise(s, vec::UD), 0;

@@ -53,7 +53,7 @@ unsigned read_environment(CpuState& s, bool wide, Image m) {
         f.ip = ip, f.dp = dp;
         f.ip_sel = static_cast<u16>(second), f.dp_sel = static_cast<u16>(fourth);
         if (wide) f.opcode = second >> 16 & 0x7ff;
-        else if (s.cpu->has_feature(Isa::zen)) f.opcode = 0;
+        else if (s.cpu->zen()) f.opcode = 0;
     }
     update_error_summary(f);
     return 7 * w;
@@ -161,7 +161,7 @@ void write_x87(const CpuState& s, bool rex_w, Image m) {
     m.put(2, status_word(f), 2);
     m.put(4, f.top_tags >> 8 & 0xff, 2);
     // Zen stores the pointers only while an exception is pending.
-    const bool pointers = f.sw & fsw::ES || !s.cpu->has_feature(Isa::zen);
+    const bool pointers = f.sw & fsw::ES || !s.cpu->zen();
     m.put(6, pointers ? f.opcode : 0, 2);
     m.put(8, !pointers ? 0 : rex_w ? f.ip : (f.ip & 0xffffffff) | u64{f.ip_sel} << 32, 8);
     m.put(16, !pointers ? 0 : rex_w ? f.dp : (f.dp & 0xffffffff) | u64{f.dp_sel} << 32, 8);

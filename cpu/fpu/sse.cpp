@@ -111,7 +111,7 @@ u64 helper_mask_move(CpuState& s, u64 a, u64 b, u64 c) {
 u64 helper_mask_move16(CpuState& s, u64 a, u64 b, u64 c) {
     const V128 data = s.xmm[c & 15], mask = s.xmm[c >> 8 & 15];
     // Zen checks the lower half first, Intel the upper one.
-    const bool zen = s.cpu->has_feature(Isa::zen);
+    const bool zen = s.cpu->zen();
     if (!probe_linear(s, zen ? a : b, 8, true) || !probe_linear(s, zen ? b : a, 8, true)) return 0;
     move_masked(s, a, data.lo, mask.lo);
     if (s.x.fault == jit::Fault::none) move_masked(s, b, data.hi, mask.hi);

@@ -73,7 +73,7 @@ void set_full_tags(FpuState& f, u16 tags) {
 
 void X87::note_unmasked() {
     set_error_summary(f);
-    if (zen()) return;   // which notes them anyway (helper_fpu_note)
+    if (s.cpu->zen()) return;   // which notes them anyway (helper_fpu_note)
     f.opcode = op.fop;
     f.dp = address_;
 }
@@ -81,7 +81,7 @@ void X87::note_unmasked() {
 void X87::prepare_store(u64 rip) {
     f.store_sw = static_cast<u16>(env.flags | (env.rounded_up ? fsw::C1 : 0) | (empty(0) ? fsw::SF : 0));
     f.store_kept = env.flags & ~env.masks & ~PE;
-    if (!f.store_kept || zen()) return;
+    if (!f.store_kept || s.cpu->zen()) return;
     f.sw = static_cast<u16>((f.sw & ~fsw::C1) | f.store_sw);
     note_unmasked();
     f.ip = rip;
@@ -302,7 +302,7 @@ u64 helper_fpu_store_value(CpuState& s, u64 a, u64 b, u64 c) {
     v = stored(x);
     x.prepare_store(b);
     auto& f = s.fpu;
-    if (f.store_kept && x.zen()) {
+    if (f.store_kept && x.s.cpu->zen()) {
         // Nothing may be stored: give back what is there, which must be writable all the same.
         v = 0;
         if (!probe_linear(s, c, stored_bytes(x.op.source), true) || !read_linear(s, c, &v, stored_bytes(x.op.source))) return 0;

@@ -52,10 +52,8 @@ public:
         env.rounding = static_cast<fp::Round>(f.cw >> 10 & 3);
         env.precision = fp::precision_of(f.cw >> 8 & 3);
         env.masks = f.cw & fp::kAllFlags;
-        env.zen = zen();
+        env.zen = s.cpu->zen();
     }
-
-    bool zen() const { return s.cpu->has_feature(Isa::zen); }
 
     /// True when an exception of an earlier instruction is pending; #MF has been raised then.
     bool pending();
@@ -110,12 +108,11 @@ private:
     u64 address_;
 };
 
-/// ES and B follow from the flags and masks.
 /// A pending error stops the next waiting instruction: as #MF, or with CR0.NE = 0 by FERR# unless IGNNE# lets it go on.
 bool x87_waits(const CpuState&);
 void raise_x87(CpuState&);
-void update_error_summary(FpuState&);
-void set_error_summary(FpuState&);
+void set_error_summary(FpuState&);        // there is an error that is not masked
+void update_error_summary(FpuState&);     // ES and B follow from the flags and masks
 void reset_fpu(FpuState&);                // FNINIT
 u16 status_word(const FpuState&);         // with TOP
 void set_status_word(FpuState&, u16 sw);
