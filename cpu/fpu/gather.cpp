@@ -6,6 +6,7 @@
 #include "cpu/helpers.h"
 #include "cpu/memory.h"
 #include "cpu/system.h"
+#include "support/little_endian.h"
 
 namespace calque {
 namespace {
@@ -49,9 +50,7 @@ bool fetch(CpuState& s, const GatherOp& op, u64 offset, u64& value) {
     const unsigned view = s.x.mode.view();
     const jit::TlbEntry& e = s.tlb.data[jit::tlb_table(view, false)][at >> 12 & ((1u << jit::kTlbBits) - 1)];
     if (e.read_tag == (at & ~u64{4095}) && (at & 4095) + op.bytes <= 4096) {
-        const u8* p = reinterpret_cast<const u8*>(at + e.addend);
-        value = 0;
-        for (unsigned k = 0; k < op.bytes; ++k) value |= u64{p[k]} << 8 * k;
+        value = load_little(reinterpret_cast<const u8*>(at + e.addend), op.bytes);
         return true;
     }
     value = slow_read(&s, at, (op.bytes == 8 ? 3u : 2u) | view << 4);
@@ -66,7 +65,7 @@ u64 helper_gather(CpuState& s, u64 a, u64 b, u64) {
     Elements to{s, op.to}, mask{s, op.mask};
     const Elements index{s, op.index};
     const auto wanted = [&](unsigned k) { return mask.get(k, op.bytes) >> (8 * op.bytes - 1) & 1; };
-    if (!s.cpu->has_feature(Isa::zen)) {
+    if (!s.cpu->zen()) {
         mask.clear_from(op.count, op.bytes);
         for (unsigned k = 0; k < op.count; ++k) mask.set(k, op.bytes, wanted(k) ? ~u64{0} >> (64 - 8 * op.bytes) : 0);
     }
