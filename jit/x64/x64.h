@@ -342,6 +342,7 @@ private:
         HelperCall first, second;
         bool early = false;   // x87_early comes before
     };
+    X87Access& x87_access(const Inst& call);
     void cold_x87(Cold&);
     void x87_try(Cold&);
     void x87_loaded(const X87Access&);

@@ -230,6 +230,12 @@ void X64::x87_load_control(Reg value, const HelperInfo& h, const Ref* args, cons
 
 // ---- operands in memory
 
+X64::X87Access& X64::x87_access(const Inst& call) {
+    x87_.push_back({});
+    x87_.back().form = x87_form(call);
+    return x87_.back();
+}
+
 /// A load whose value is the operand of an x87 instruction.
 void X64::x87_load(const Inst& i, u8 what) {
     const Ref self = index_of(i);
@@ -240,10 +246,8 @@ void X64::x87_load(const Inst& i, u8 what) {
     miss.type = i.type, miss.what = what, miss.at = value(self).group_at;
     const Probe p = probe(i, bytes(i.type), false, 0, miss);
     miss.xmms = live_xmm();
-    x87_.push_back({});
-    X87Access& x = x87_.back();
+    X87Access& x = x87_access(call);
     miss.x87 = static_cast<u16>(x87_.size());
-    x.form = x87_form(call);
     const Ref args[3] = {call.a, 0, call.c};
     x.first = helper_call(h, args);
     x.first.args[1].loaded = true;
@@ -271,10 +275,8 @@ void X64::x87_store(const Inst& i, u8 what) {
     miss.type = i.type, miss.what = what, miss.at = value(self).group_at;
     const Probe p = probe(i, bytes(i.type), true, 0, miss);
     miss.xmms = live_xmm();
-    x87_.push_back({});
-    X87Access& x = x87_.back();
+    X87Access& x = x87_access(made);
     miss.x87 = static_cast<u16>(x87_.size());
-    x.form = x87_form(made);
     x.early = value(index_of(made)).x87 != 0;
     const Ref value_args[3] = {made.a, made.b, made.c}, done_args[3] = {done.a, done.b, done.c};
     x.first = helper_call(layout.helpers[made.imm], value_args);
@@ -301,9 +303,7 @@ void X64::x87_store_wide(const Inst& i) {
     before_helper_writes(layout.helpers[made.imm]);
     before_helper_writes(layout.helpers[done.imm]);
     const Reg at = use_clean(low.a), next = use_clean(i.a), page = scratch(), index = scratch();
-    x87_.push_back({});
-    X87Access& x = x87_.back();
-    x.form = x87_form(made);
+    X87Access& x = x87_access(made);
     const Ref value_args[3] = {made.a, made.b, made.c}, done_args[3] = {done.a, done.b, done.c};
     x.first = helper_call(layout.helpers[made.imm], value_args);
     x.second = helper_call(layout.helpers[done.imm], done_args);
