@@ -126,6 +126,16 @@ Result<void> take_machine(const Raw& r, const po::variables_map& given, Options&
     return images(r.floppy, "--floppy", true, m.floppies);
 }
 
+/// A number that may be left out.
+template <class T>
+Result<void> take_number(const std::string& text, const std::string& option, std::optional<T>& to) {
+    if (text.empty()) return {};
+    auto n = number<T>(text, option);
+    if (!n) return n.error();
+    to = *n;
+    return {};
+}
+
 Result<void> take_engine(const Raw& r, Options& o) {
     if (r.engine != "jit" && r.engine != "interp") return Error{"--engine is jit or interp, not '" + r.engine + "'"};
     o.machine.jit = r.engine == "jit";
@@ -142,29 +152,13 @@ Result<void> take_running(const Raw& r, Options& o) {
     if (r.display != "auto" && r.display != "sdl" && r.display != "none")
         return Error{"--display is sdl, none or auto, not '" + r.display + "'"};
     o.display = r.display == "sdl" ? Options::Display::sdl : r.display == "none" ? Options::Display::none : Options::Display::automatic;
-    if (!r.stop_at.empty()) {
-        auto n = number<u64>(r.stop_at, "--stop-at");
-        if (!n) return n.error();
-        o.stop_at = *n;
-    }
     o.save = r.save, o.load = r.load, o.record = r.record, o.replay = r.replay;
-    if (!r.until.empty()) {
-        auto n = number<u64>(r.until, "--until");
-        if (!n) return n.error();
-        if (o.replay.empty()) return Error{"--until is for calque replay FILE; elsewhere it is --stop-at"};
-        o.stop_at = *n;
-    }
-    if (!r.save_at.empty()) {
-        auto n = number<u64>(r.save_at, "--save-at");
-        if (!n) return n.error();
-        o.save_at = *n;
-        if (o.save.empty()) return Error{"--save-at says when, and --save which file"};
-    }
-    if (!r.rtc.empty()) {
-        auto n = number<i64>(r.rtc, "--rtc");
-        if (!n) return n.error();
-        o.rtc_epoch = *n;
-    }
+    if (auto n = take_number(r.stop_at, "--stop-at", o.stop_at); !n) return n;
+    if (auto n = take_number(r.until, "--until", o.stop_at); !n) return n;
+    if (auto n = take_number(r.save_at, "--save-at", o.save_at); !n) return n;
+    if (auto n = take_number(r.rtc, "--rtc", o.rtc_epoch); !n) return n;
+    if (!r.until.empty() && o.replay.empty()) return Error{"--until is for calque replay FILE; elsewhere it is --stop-at"};
+    if (o.save_at && o.save.empty()) return Error{"--save-at says when, and --save which file"};
     return {};
 }
 
