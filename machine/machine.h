@@ -16,6 +16,7 @@ namespace calque {
 struct SavedConfig;    // snapshot/config_state.h
 class SectionReader;   // snapshot/sections.h
 class SectionWriter;
+class StateHash;       // state_hash.h
 class OverlayImage;    // block/overlay_image.h
 
 class Machine final : public InputSink, public DisplaySource {
@@ -121,6 +122,7 @@ public:
     static Result<std::unique_ptr<Machine>> load_from(SectionReader&, MachineConfig host);
 
 private:
+    void hash_parts(StateHash&, bool display);
     explicit Machine(const MachineConfig&);
     Result<void> build();
     Result<void> open_images(BoardConfig&);

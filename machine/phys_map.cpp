@@ -47,6 +47,15 @@ u64 PhysMap::next_data(u64 at) const {
     return found >= 0 ? static_cast<u64>(found) : errno == ENXIO ? ram_size_ : at;
 }
 
+void PhysMap::each_touched_page(const std::function<void(u64 at)>& page) const {
+    for (u64 at = 0; (at = next_data(at) / kPage * kPage) < ram_size_;) {
+        const off_t hole = ::lseek(fd_, static_cast<off_t>(at), SEEK_HOLE);
+        const u64 end = hole < 0 ? ram_size_ : std::min(ram_size_, static_cast<u64>(hole));
+        do page(at), at += kPage;
+        while (at < end);
+    }
+}
+
 void PhysMap::changed() {
     if (on_change) on_change();
 }

@@ -25,9 +25,11 @@ public:
     u64 low_ram() const { return low_ram_; }
     u64 high_ram() const { return ram_size_ - low_ram_; }
     std::span<u8> ram() { return {ram_, ram_size_}; }
-    int ram_fd() const { return fd_; }
     /// The first byte of RAM from `at` on that has ever been touched, or the end.
     u64 next_data(u64 at) const;
+    /// Calls `page` with the address of every page of RAM that may ever have been touched, in order. Looking at others would make the host find
+    /// memory for them.
+    void each_touched_page(const std::function<void(u64 at)>& page) const;
 
     // ---- what the board wires. Windows are named by their owner; mapping an owner's window again moves it.
     struct WindowId {

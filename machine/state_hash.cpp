@@ -19,6 +19,13 @@ u64 word(std::span<const u8> bytes, size_t at) {
 }
 }  // namespace
 
+bool is_zero(std::span<const u8> bytes) {
+    u64 any = 0;
+    const auto* words = reinterpret_cast<const u64*>(bytes.data());
+    for (size_t i = 0; i < bytes.size() / 8; ++i) any |= words[i];
+    return !any;
+}
+
 void StateHash::add(u64 v) {
     a_ = fold(a_ ^ v, kA) + b_;
     b_ = fold(b_ + v, kB) ^ (a_ << 23 | a_ >> 41);

@@ -6,6 +6,9 @@
 
 namespace calque {
 
+/// Of a multiple of 8 bytes at such an address.
+bool is_zero(std::span<const u8> bytes);
+
 class StateHash {
 public:
     void add(std::span<const u8> bytes);

@@ -44,7 +44,7 @@ void add_piece(StateHash& hash, int fd, u64 piece) {
     size_t have = 0;
     for (ssize_t n; have < kPiece && (n = ::pread(fd, bytes.data() + have, kPiece - have, static_cast<off_t>(piece * kPiece + have))) > 0;)
         have += static_cast<size_t>(n);
-    if (std::all_of(bytes.begin(), bytes.end(), [](u8 b) { return b == 0; })) return;
+    if (is_zero(bytes)) return;
     hash.add(piece), hash.add(std::span<const u8>{bytes});
 }
 }  // namespace

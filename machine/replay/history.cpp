@@ -37,11 +37,11 @@ void History::journal(bool on) {
 
 void History::add() {
     const std::span<u8> ram = machine_.memory().ram();
-    for (u64 at = 0; (at = machine_.memory().next_data(at) / kPage * kPage) < ram.size(); at += kPage) {
-        if (std::memcmp(ram.data() + at, shadow_.data() + at, kPage) == 0) continue;
+    machine_.memory().each_touched_page([&](u64 at) {
+        if (std::memcmp(ram.data() + at, shadow_.data() + at, kPage) == 0) return;
         if (!points_.empty()) points_.back().ram.emplace(at, Page{shadow_.data() + at, shadow_.data() + at + kPage});
         std::memcpy(shadow_.data() + at, ram.data() + at, kPage);
-    }
+    });
     points_.push_back({machine_.icount(), machine_.save_parts(), player_.mark(), {}, {}});
     frontier_ = machine_.icount();
     journal(true);
@@ -95,11 +95,11 @@ void History::restore(size_t checkpoint) {
     std::unordered_map<u64, const Page*> old;
     for (size_t n = checkpoint; n < points_.size(); ++n)
         for (const auto& [at, page] : points_[n].ram) old.emplace(at, &page);
-    for (u64 at = 0; (at = machine_.memory().next_data(at) / kPage * kPage) < ram.size(); at += kPage) {
+    machine_.memory().each_touched_page([&](u64 at) {
         const auto found = old.find(at);
         const u8* const from = found == old.end() ? shadow_.data() + at : found->second->data();
         if (std::memcmp(ram.data() + at, from, kPage) != 0) std::memcpy(ram.data() + at, from, kPage);
-    }
+    });
     const auto images = machine_.overlays();
     for (size_t n = points_.size(); n-- > checkpoint;)
         for (size_t d = 0; d < points_[n].disks.size(); ++d)

@@ -12,6 +12,7 @@
 #include "machine/snapshot/config_state.h"
 #include "machine/snapshot/new_file.h"
 #include "machine/snapshot/sections.h"
+#include "machine/state_hash.h"
 #include "support/assert.h"
 #include "support/state_io.h"
 
@@ -22,13 +23,6 @@ constexpr u64 kStateLimit = 96 * kMiB;   // one device: video memory is the larg
 constexpr u64 kRamChunk = kMiB, kOverlayPieces = 256;
 
 std::string_view section_name(const PcI440fx::Named& d) { return std::string_view{d.name}.substr(0, kSectionName); }
-
-bool is_zero(std::span<const u8> bytes) {
-    u64 any = 0;
-    const auto* words = reinterpret_cast<const u64*>(bytes.data());
-    for (size_t i = 0; i < bytes.size() / 8; ++i) any |= words[i];
-    return !any;
-}
 }  // namespace
 
 struct Machine::Snapshot {
