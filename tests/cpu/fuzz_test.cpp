@@ -7,22 +7,12 @@
 
 #include "guest.h"
 #include "support/state_io.h"
+#include "tests/cpu/random.h"
 
 using namespace calque;
 using namespace calque::test;
 
 namespace {
-
-struct Random {
-    u64 state;
-    u64 next() {
-        u64 z = state += 0x9e3779b97f4a7c15;
-        z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9;
-        z = (z ^ z >> 27) * 0x94d049bb133111eb;
-        return z ^ z >> 31;
-    }
-    u64 below(u64 n) { return next() % n; }
-};
 
 /// Bytes that are more often interesting than uniform ones: prefixes, system opcodes, string instructions, short jumps.
 std::vector<u8> random_code(Random& r, size_t size) {

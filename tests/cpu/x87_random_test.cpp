@@ -6,22 +6,12 @@
 #include "guest.h"
 #include "cpu/fpu/x87.h"
 #include "support/state_io.h"
+#include "tests/cpu/random.h"
 
 using namespace calque;
 using namespace calque::test;
 
 namespace {
-
-struct Random {
-    u64 state;
-    u64 next() {
-        u64 z = state += 0x9e3779b97f4a7c15;
-        z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9;
-        z = (z ^ z >> 27) * 0x94d049bb133111eb;
-        return z ^ z >> 31;
-    }
-    u64 below(u64 n) { return next() % n; }
-};
 
 /// ModRM for [rbx], [rsi] or [rdi] with a displacement of eight bits; in 16-bit code [bx], [si] or [di].
 void memory_operand(Random& r, std::vector<u8>& out, unsigned reg, bool word) {

@@ -12,6 +12,7 @@
 #include <nlohmann/json.hpp>
 
 #include "frontend/control/server.h"
+#include "tests/temp_folder.h"
 
 namespace calque {
 
@@ -69,15 +70,8 @@ struct FakeTarget : ControlTarget {
     }
 };
 
-struct Folder {
-    char path[32] = "/tmp/calque-control-XXXXXX";
-    Folder() { REQUIRE(mkdtemp(path)); }
-    ~Folder() { std::system((std::string{"rm -rf "} + path).c_str()) == 0 ? void() : void(); }
-    std::string operator/(const char* name) const { return std::string{path} + "/" + name; }
-};
-
 struct Rig {
-    Folder folder;
+    test::TempFolder folder;
     FakeTarget target;
     std::unique_ptr<ControlServer> server;
     std::string path = folder / "s";

@@ -334,7 +334,7 @@ TEST_CASE("hostile clients: size, depth, fragments, floods, sudden ends") {
 }
 
 TEST_CASE("where the socket cannot be") {
-    Folder f;
+    test::TempFolder f;
     FakeTarget t;
     auto refused = [&](const std::string& where) {
         auto s = ControlServer::create(where, t);

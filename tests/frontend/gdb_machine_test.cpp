@@ -5,6 +5,7 @@
 
 #include "frontend/gdb/stub.h"
 #include "tests/cpu/guest.h"
+#include "tests/machine/vga_rom.h"
 
 using namespace calque;
 using test::Engine;
@@ -109,20 +110,6 @@ TEST_CASE("gdb registers: written values arrive, impossible ones are refused and
 }
 
 namespace {
-/// An option ROM that nobody runs: 512 bytes with the right checksum.
-std::string vga_rom() {
-    static const std::string path = [] {
-        char name[] = "/tmp/calque-vga-XXXXXX";
-        const int fd = ::mkstemp(name);
-        std::vector<u8> rom(512);
-        rom[0] = 0x55, rom[1] = 0xaa, rom[2] = 1, rom[511] = static_cast<u8>(-(0x55 + 0xaa + 1));
-        if (::write(fd, rom.data(), rom.size()) != 512) std::abort();
-        ::close(fd);
-        std::atexit([] { ::unlink(path.c_str()); });
-        return std::string{name};
-    }();
-    return path;
-}
 /// A machine, the stub and a client.
 struct Rig {
     MachineConfig config;
@@ -131,7 +118,7 @@ struct Rig {
     std::unique_ptr<GdbStub> stub;
     bool quit = false;
     explicit Rig(const std::string& guest) {
-        config.memory = 16 * kMiB, config.bios = std::string{GUESTS} + "/" + guest + ".bin", config.vga_bios = vga_rom(), config.jit = false;
+        config.memory = 16 * kMiB, config.bios = std::string{GUESTS} + "/" + guest + ".bin", config.vga_bios = test::vga_rom(), config.jit = false;
         config.clock = ClockMode::fixed, config.debug_exit = true;
         auto m = Machine::create(config);
         if (!m) FAIL(m.error().message);

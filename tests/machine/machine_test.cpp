@@ -112,7 +112,7 @@ TEST_CASE("machine: whatever is wrong with the configuration is said before anyt
     CHECK(says(why([](auto& c) { c.memory = 0; }), "--memory"));
     CHECK(says(why([](auto& c) { c.memory = u64{1} << 50; }), "this host has"));
     CHECK(says(why([](auto& c) { c.bios = "/nowhere/rom"; }), "/nowhere/rom"));
-    const auto good = [](auto& c) { c.bios = GUESTS "/exit.bin", c.vga_bios = vga_rom(); };
+    const auto good = [](auto& c) { c.bios = GUESTS "/exit.bin", c.vga_bios = test::vga_rom(); };
     CHECK(says(why([&](auto& c) { good(c), c.cpu_model = "8008"; }), "8008"));
     CHECK(says(why([&](auto& c) { good(c), c.disks = {{"/nowhere/disk", false, false}}; }), "/nowhere/disk"));
     CHECK(says(why([&](auto& c) { good(c), c.kernel = "/nowhere/kernel"; }), "/nowhere/kernel"));

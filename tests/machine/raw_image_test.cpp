@@ -9,16 +9,12 @@
 #include <filesystem>
 #include <fstream>
 
+#include "tests/temp_folder.h"
+
 using namespace calque;
 
 namespace {
-struct Folder {
-    std::filesystem::path path;
-    Folder() {
-        std::string name = (std::filesystem::temp_directory_path() / "calque-raw-XXXXXX").string();
-        path = mkdtemp(name.data());
-    }
-    ~Folder() { std::filesystem::remove_all(path); }
+struct Folder : test::TempFolder {
     std::string file(const char* name, size_t size, char fill = 'x') {
         std::ofstream{path / name, std::ios::binary} << std::string(size, fill);
         return (path / name).string();

@@ -1,7 +1,5 @@
 // Recordings: a run happens again on any executor, however both were cut into slices.
 #include <algorithm>
-#include <filesystem>
-#include <fstream>
 #include <random>
 
 #include "machine/replay/history.h"
@@ -9,28 +7,10 @@
 #include "machine/replay/recorder.h"
 #include "machine/snapshot/new_file.h"
 #include "tests/machine/rig.h"
+#include "tests/temp_folder.h"
 
 namespace {
-namespace fs = std::filesystem;
-
-struct Folder {
-    fs::path path;
-    Folder() {
-        char name[] = "/tmp/calque-replay-XXXXXX";
-        if (!::mkdtemp(name)) std::abort();
-        path = name;
-    }
-    ~Folder() { fs::remove_all(path); }
-    std::string operator/(const char* name) const { return path / name; }
-};
-std::string content(const std::string& path) {
-    std::ifstream in{path, std::ios::binary};
-    return {std::istreambuf_iterator<char>{in}, {}};
-}
-void write(const std::string& path, std::string_view bytes) {
-    std::ofstream out{path, std::ios::binary};
-    out.write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
-}
+using namespace calque::test;
 
 struct End {
     u64 icount = 0, hash = 0, resets = 0;
@@ -95,7 +75,7 @@ struct Replay {
 }  // namespace
 
 TEST_CASE("replay: the run happens again, on either executor, in any slices") {
-    const Folder folder;
+    const TempFolder folder;
     const std::string file = folder / "a.rec", disk = folder / "disk.img";
     write(disk, std::string(1 << 20, 'x'));
     unsigned seed = 1;
@@ -125,7 +105,7 @@ TEST_CASE("replay: the run happens again, on either executor, in any slices") {
 }
 
 TEST_CASE("replay: nobody else reaches a machine that replays") {
-    const Folder folder;
+    const TempFolder folder;
     const End end = record("echo", ClockMode::fixed, folder / "a.rec", 77);
     Replay again{folder / "a.rec", true};
     REQUIRE(again.player);
@@ -139,7 +119,7 @@ TEST_CASE("replay: nobody else reaches a machine that replays") {
 }
 
 TEST_CASE("replay: a machine that goes another way is noticed") {
-    const Folder folder;
+    const TempFolder folder;
     record("echo", ClockMode::fixed, folder / "a.rec", 78);
     Replay again{folder / "a.rec", false};
     REQUIRE(again.player);
@@ -151,7 +131,7 @@ TEST_CASE("replay: a machine that goes another way is noticed") {
 }
 
 TEST_CASE("replay: a recording that breaks off goes to its last complete check, a damaged one nowhere") {
-    const Folder folder;
+    const TempFolder folder;
     const std::string good = folder / "good.rec", bad = folder / "bad.rec";
     record("echo", ClockMode::host, good, 79);
     const std::string bytes = content(good);
@@ -188,7 +168,7 @@ TEST_CASE("replay: a recording that breaks off goes to its last complete check, 
 }
 
 TEST_CASE("replay: events with wrong content and right checksums do no harm") {
-    const Folder folder;
+    const TempFolder folder;
     const std::string good = folder / "good.rec", bad = folder / "bad.rec";
     record("echo", ClockMode::host, good, 80, 100);
     std::vector<std::pair<Section, std::vector<u8>>> parts;
@@ -218,7 +198,7 @@ TEST_CASE("replay: events with wrong content and right checksums do no harm") {
 }
 
 TEST_CASE("replay: media are exchanged again, and must be what they were") {
-    const Folder folder;
+    const TempFolder folder;
     const std::string file = folder / "a.rec", cd = folder / "cd.iso";
     write(cd, std::string(1 << 20, 'c'));
     Rig r;
@@ -248,7 +228,7 @@ TEST_CASE("replay: media are exchanged again, and must be what they were") {
 }
 
 TEST_CASE("history: any instruction of a replay can be had again, in any order") {
-    const Folder folder;
+    const TempFolder folder;
     const std::string disk = folder / "disk.img";
     write(disk, std::string(1 << 20, 'x'));
     unsigned seed = 200;

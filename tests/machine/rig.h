@@ -8,6 +8,7 @@
 
 #include "cpu/inspect.h"
 #include "machine/machine.h"
+#include "tests/machine/vga_rom.h"
 
 using namespace calque;
 
@@ -16,23 +17,6 @@ struct Sink final : CharSink {
     std::string text;
     void put(u8 c) override { text += static_cast<char>(c); }
 };
-// An option ROM that nobody runs: 512 bytes with the right checksum.
-std::string vga_rom() {
-    static const std::string path = [] {
-        char name[] = "/tmp/calque-vga-XXXXXX";
-        const int fd = ::mkstemp(name);
-        std::vector<u8> rom(512);
-        rom[0] = 0x55, rom[1] = 0xaa, rom[2] = 1;
-        u8 sum = 0;
-        for (const u8 b : rom) sum = static_cast<u8>(sum + b);
-        rom[511] = static_cast<u8>(-sum);
-        if (::write(fd, rom.data(), rom.size()) != 512) std::abort();
-        ::close(fd);
-        std::atexit([] { ::unlink(path.c_str()); });
-        return std::string{name};
-    }();
-    return path;
-}
 struct Rig {
     Sink console, serial;
     MachineConfig config;
@@ -48,7 +32,7 @@ struct Rig {
     void configure(const std::string& guest, bool jit, bool reboot = true, ClockMode clock = ClockMode::fixed) {
         config.memory = 16 * kMiB;
         config.bios = std::string{GUESTS} + "/" + guest + ".bin";
-        config.vga_bios = vga_rom();
+        config.vga_bios = test::vga_rom();
         config.jit = jit, config.reboot = reboot, config.clock = clock;
         config.host_now = [this] { return host_time; };
         config.serial = {&serial};

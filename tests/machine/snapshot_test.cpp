@@ -7,28 +7,11 @@
 #include "machine/snapshot/new_file.h"
 #include "machine/snapshot/sections.h"
 #include "tests/machine/rig.h"
+#include "tests/temp_folder.h"
 
 namespace {
 namespace fs = std::filesystem;
-
-struct Folder {
-    fs::path path;
-    Folder() {
-        char name[] = "/tmp/calque-snapshot-XXXXXX";
-        if (!::mkdtemp(name)) std::abort();
-        path = name;
-    }
-    ~Folder() { fs::remove_all(path); }
-    std::string operator/(const char* name) const { return path / name; }
-};
-std::string content(const std::string& path) {
-    std::ifstream in{path, std::ios::binary};
-    return {std::istreambuf_iterator<char>{in}, {}};
-}
-void write(const std::string& path, std::string_view bytes) {
-    std::ofstream out{path, std::ios::binary};
-    out.write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
-}
+using namespace calque::test;
 void run_to(Machine& m, u64 icount) {
     m.set_stop_at(icount);
     while (m.run(1'000'000) == Machine::Stop::slice) {}
@@ -54,7 +37,7 @@ std::unique_ptr<Rig> load(const std::string& path, bool jit = false) {
 }  // namespace
 
 TEST_CASE("snapshot: a loaded machine goes on exactly as the saved one") {
-    const Folder folder;
+    const TempFolder folder;
     const std::string file = folder / "a.snap";
     for (const char* guest : {"busy", "ticks", "echo", "stale", "reboot"})
         for (const bool jit : {false, true})
@@ -82,7 +65,7 @@ TEST_CASE("snapshot: a loaded machine goes on exactly as the saved one") {
 
 // A load that began with empty TLBs would walk, and set the bit again.
 TEST_CASE("snapshot: an accessed bit cleared behind the TLB's back stays clear") {
-    const Folder folder;
+    const TempFolder folder;
     Rig a{"stale"};
     run_to(*a.machine, 10'000);
     REQUIRE((a.ram(0x3020) & 0x20) == 0);
@@ -95,7 +78,7 @@ TEST_CASE("snapshot: an accessed bit cleared behind the TLB's back stays clear")
 }
 
 TEST_CASE("snapshot: a loaded machine saves the same file, byte for byte") {
-    const Folder folder;
+    const TempFolder folder;
     Rig a{"ticks", true};
     run_to(*a.machine, 20'000);
     REQUIRE(a.machine->save(folder / "a.snap"));
@@ -105,7 +88,7 @@ TEST_CASE("snapshot: a loaded machine saves the same file, byte for byte") {
 }
 
 TEST_CASE("snapshot: input under way and characters in ports are part of it") {
-    const Folder folder;
+    const TempFolder folder;
     Rig a{"echo"};
     run_to(*a.machine, 3'000);
     a.machine->serial_input(0, 'H'), a.machine->serial_input(0, 'A');
@@ -121,7 +104,7 @@ TEST_CASE("snapshot: input under way and characters in ports are part of it") {
 }
 
 TEST_CASE("snapshot: changes of a disk that are kept apart come along, and the image must be what it was") {
-    const Folder folder;
+    const TempFolder folder;
     const std::string image = folder / "disk.img", file = folder / "a.snap";
     write(image, std::string(1 << 20, 'x'));
     Rig a;
@@ -155,7 +138,7 @@ TEST_CASE("snapshot: changes of a disk that are kept apart come along, and the i
 }
 
 TEST_CASE("snapshot: a disk that is written in place must not have been written since") {
-    const Folder folder;
+    const TempFolder folder;
     const std::string image = folder / "disk.img", file = folder / "a.snap";
     write(image, std::string(1 << 20, 'x'));
     {
@@ -172,7 +155,7 @@ TEST_CASE("snapshot: a disk that is written in place must not have been written 
 }
 
 TEST_CASE("snapshot: what is not whole is refused in a sentence") {
-    const Folder folder;
+    const TempFolder folder;
     const std::string good = folder / "good.snap", bad = folder / "bad.snap";
     Rig a{"ticks"};
     run_to(*a.machine, 20'000);
@@ -208,7 +191,7 @@ TEST_CASE("snapshot: what is not whole is refused in a sentence") {
 // The checksum keeps accidents out, not malice: with it made right again, anything may be in a section. Such a file is refused or makes a
 // machine that runs; it never does harm.
 TEST_CASE("snapshot: sections with wrong content and right checksums do no harm") {
-    const Folder folder;
+    const TempFolder folder;
     const std::string good = folder / "good.snap", bad = folder / "bad.snap";
     Rig a{"stale"};
     run_to(*a.machine, 20'000);
@@ -259,7 +242,7 @@ TEST_CASE("snapshot: sections with wrong content and right checksums do no harm"
 }
 
 TEST_CASE("snapshot: a file takes its place only when it is whole") {
-    const Folder folder;
+    const TempFolder folder;
     const std::string file = folder / "a.snap";
     write(file, "old");
     {
