@@ -276,6 +276,7 @@ void slow_write(void* state, u64 address, u64 value, u32 what) {
 bool read_linear(CpuState& s, u64 address, void* out, unsigned size, Rights r) {
     Pieces ps;
     if (!find_pieces(s, address, size, Access::read, view_for(s, r), ps)) return false;
+    if (any_device(ps, false) && must_be_alone(s)) return false;
     if (!note_linear(s, address, size, r, false)) return false;
     copy_in(s, ps, static_cast<u8*>(out));
     return true;
@@ -284,6 +285,7 @@ bool read_linear(CpuState& s, u64 address, void* out, unsigned size, Rights r) {
 bool write_linear(CpuState& s, u64 address, const void* in, unsigned size, Rights r) {
     Pieces ps;
     if (!find_pieces(s, address, size, Access::write, view_for(s, r), ps)) return false;
+    if (any_device(ps, true) && must_be_alone(s)) return false;
     if (!note_linear(s, address, size, r, true)) return false;
     return copy_out(s, ps, static_cast<const u8*>(in));
 }

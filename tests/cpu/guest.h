@@ -49,6 +49,7 @@ struct TestMemory final : PhysSpace {
         bool operator==(const Access&) const = default;
     };
     std::vector<Access> device;
+    std::function<void()> on_device_write;
     u64 device_value = 0x1122334455667788;
     bool rom_low = false;   // the page at 70000h is ROM
     PhysPage page(u64 p) override {
@@ -59,7 +60,10 @@ struct TestMemory final : PhysSpace {
         device.push_back({p, 0, size, false});
         return size == 8 ? device_value : device_value & ((u64{1} << (8 * size)) - 1);
     }
-    void write(u64 p, u64 v, unsigned size) override { device.push_back({p, v, size, true}); }
+    void write(u64 p, u64 v, unsigned size) override {
+        device.push_back({p, v, size, true});
+        if (on_device_write) on_device_write();
+    }
 };
 
 struct TestPorts final : IoSpace {

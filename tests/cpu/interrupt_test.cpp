@@ -1,5 +1,6 @@
 // Expected values: SDM vol. 3A, chapter "Interrupt and Exception Handling".
 #include <cstring>
+#include <string>
 
 #include "guest.h"
 
@@ -349,5 +350,31 @@ TEST_CASE("compatibility mode: the system's tables and stack may lie above 4 GiB
         CHECK(g.rip() == at::Handlers + 0x300);
         CHECK(g.rsp == high + at::Stack0 - 40);
         CHECK(g.s().code64());
+    }
+}
+
+TEST_CASE("an interrupt that a helper's store raises in a device comes at the next instruction") {
+    using namespace std::string_literals;
+    for (const std::string& store : {"0F AE 03"s, "0F AE 23"s, "DD 33"s, "D9 33"s, "DF 33"s, "0F F7 C9"s, "66 0F F7 C9"s, "C4 E2 75 8E 0B"s, "0F C7 0B"s}) {
+        for (Engine e : engines()) {
+            CAPTURE(store);
+            Guest g{e, Mode::protected32, "90 " + store + " 46 46 46 F4", "default,-apic,-x2apic,-tsc-deadline"};
+            const unsigned length = static_cast<unsigned>(store.size() + 1) / 3;
+            g.s().cr0 = (g.s().cr0 & ~(cr0::EM | cr0::TS)) | cr0::NE;
+            g.s().cr4 |= cr4::OSFXSR | cr4::OSXSAVE;
+            g.s().xcr0 = 7;
+            g.s().xmm[1] = {~u64{0}, ~u64{0}};
+            g.s().fpu.reg[1].sig = ~u64{0};
+            g.set_flags(0x202);
+            g.refresh();
+            g.rax = 7, g.rdx = 0, g.rbx = g.rdi = static_cast<u32>(at::Device);
+            g.memory.on_device_write = [&] { g.cpu->intr().raise(); };
+            g.ack.intr = &g.cpu->intr();
+            g.step(12);
+            CHECK(g.vector() == 0x20);
+            CHECK(g.stack(0, 4) == at::Code + 1 + length);
+            CHECK(g.rsi == 0);
+            CHECK(g.memory.device.back().write);
+        }
     }
 }
