@@ -205,6 +205,8 @@ bool hosts_own(const Outcome& native, const Outcome& ours) {
     // MXCSR.MM, misaligned exception mask (AMD vol. 2, "SSE Instructions", "MXCSR Register").
     constexpr u32 kMisaligned = 1 << 17;
     if ((native.fx.mxcsr & kMisaligned) && ours.vector == 13) return true;
+    // Whether a page that a process cannot have is present is the kernel's affair.
+    if (ours.vector == 14 && native.vector == 14 && ours.cr2 == native.cr2 && (ours.cr2 >> 40) && (ours.error ^ native.error) == 1) return true;
     return ours.vector == 14 && native.vector != 14 && (ours.cr2 >> 40) && mapped(ours.cr2);
 }
 
