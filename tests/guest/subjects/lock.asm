@@ -91,7 +91,7 @@
         lock_case %1, "cpuid", cpuid, 0
         lock_case %1, "mov r, cr0", {db 0x0f, 0x20, 0xc0}, 0
         lock_case %1, "mov r, dr0", {db 0x0f, 0x21, 0xc0}, 0
-        lock_case %1, "lgdt", {lgdt [%%bx]}, 0
+        lock_case %1, "lgdt", {lgdt [%%bx]}, 0, need_robust
         lock_case %1, "invlpg", {invlpg [%%bx]}, 0
         lock_case %1, "in", {in al, 0x80}, 0
         lock_case %1, "sete [m]", {sete [%%bx]}, 0
