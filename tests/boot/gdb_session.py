@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Drives a real gdb through a boot: reset vector, firmware, kernel, user program, page fault.   gdb_session.py CALQUE [GDB]"""
+"""Drives a real gdb through a boot: reset vector, firmware, boot loader, kernel, user program, page fault.   gdb_session.py CALQUE [GDB]"""
 import os
 import re
 import select
@@ -296,6 +296,43 @@ def whole_boot(directory):
     power_off(g, machine)
 
 
+def grub(directory):
+    """A boot loader: its sector in real mode, and its ways into protected mode and back for each call of the firmware."""
+    socket = os.path.join(directory, "grub")
+    machine = run_calque(socket, "--wait", "--cdrom", "/usr/lib/grub-rescue/grub-rescue-cdrom.iso")
+    g = Gdb("-ex", f"target remote {socket}")
+    g("hbreak *0x7c00")
+    g.expect("continue", r"Breakpoint .* 0x0*7c00")
+    check(g.value("$code_bits") == 16 and g.value("$cr0 & 1") == 0, "the boot sector runs in real mode")
+    g.expect("x/2i $pc", r"=> 0x7c00:\s+call\s+0x7c03")
+    g("delete")
+    g("set $top = ($ss_base + $sp) & 0xfffff")
+    g("stepi")
+    check(g.value("*(unsigned short*)($top - 2)") == 0x7c03, "the call has pushed its return address")
+    g("monitor stop cr 0")
+    g.expect("continue", r"0x11 to CR0")
+    there = g.value("$pc")
+    check(0x8000 < there < 0xa000, "GRUB switches the mode", hex(there))
+    g.expect("x/i $pc", r"=> .*mov\s+cr0,eax")
+    g("stepi 2")
+    check(g.value("$code_bits") == 32 and g.value("$cr0 & 1") == 1, "it is in protected mode")
+    g.expect("continue", r"0x10 to CR0")
+    g("stepi 2")
+    check(g.value("$code_bits") == 16 and g.value("$cr0 & 1") == 0, "and back in real mode")
+    g("monitor clear")
+    g(f"break *{there} if $eax == 0x11")
+    for _ in range(3):
+        g.expect("continue", rf"Breakpoint .* 0x0*{there:x}")
+    g("delete")
+    g("set $top = ($ss_base + $sp) & 0xfffff")
+    g.expect("watch *(int*)($top - 4)", r"Hardware watchpoint")
+    g.expect("continue", r"Old value")
+    g("delete")
+    g.send("kill")
+    check(machine.wait(LIMIT) == 0, "kill ends the emulator")
+    g.close()
+
+
 def other_ways(directory):
     """The script that follows the mode, Ctrl-C, non-stop mode, kill."""
     socket = os.path.join(directory, "firmware")
@@ -367,6 +404,7 @@ def invisible(directory):
 
 with tempfile.TemporaryDirectory() as work:
     whole_boot(work)
+    grub(work)
     other_ways(work)
     invisible(work)
 print("ok")
