@@ -11,6 +11,7 @@
 #include "cpu/decode.h"
 #include "cpu/lift/lift_block.h"
 #include "cpu/model.h"
+#include "cpu/observer.h"
 #include "cpu/system.h"
 #include "support/log.h"
 #include "support/state_io.h"
@@ -54,9 +55,15 @@ struct Cpu::Impl final : jit::GuestCode, ApicBus {
 
     // ---- what the engine asks
     const u8* fetch_page(u64 linear) override;
-    void lift(const jit::LiftRequest& r, jit::Block& out) override { lift_block(r, cpu->features_, out); }
+    void lift(const jit::LiftRequest& r, jit::Block& out) override {
+        lift_block(r, cpu->features_, out);
+        if (s.observer && out.insn_count) s.observer->lifted(linear_pc(), out.byte_count);
+    }
     bool lift_alone(jit::Block& out) override;
     void protect(const u8* page) override { mmu.clear_write_tags(s, page); }
+    void translated(u64 linear, const u8* host, size_t size) override {
+        if (s.observer) s.observer->translated(linear, host, size);
+    }
     const jit::PageCuts* stops(u64 linear) override { return s.debug ? s.debug->stops(linear) : nullptr; }
 
     // ---- the run loop
@@ -73,6 +80,8 @@ struct Cpu::Impl final : jit::GuestCode, ApicBus {
     void deliver_fault();
     void refine_fault();
     bool fetch_bytes(u8* bytes, unsigned& count, unsigned want);
+    u64 linear_pc() const { return s.code64() ? s.x.rip : (s.x.rip + s.x.mode.base) & 0xffffffff; }
+    bool observe_closely(bool);
 };
 
 // ---- fetching
@@ -105,13 +114,16 @@ bool Cpu::Impl::lift_alone(jit::Block& out) {
     u8 bytes[15];
     unsigned count = 0;
     // Byte by byte past the first page, so that a fault is raised only for a byte that the instruction has.
-    const u64 linear = s.code64() ? s.x.rip : (s.x.rip + s.x.mode.base) & 0xffffffff;
+    const u64 linear = linear_pc();
     const unsigned room = 4096 - static_cast<unsigned>(linear & 0xfff);
     unsigned want = room < 15 ? room : 15;
     if (!s.code64() && s.x.rip + want > s.code_end) want = 1;
     for (;; ++want) {
         if (!fetch_bytes(bytes, count, want)) return false;
-        if (lift_one(bytes, count, s.x.rip, s.x.mode, cpu->features_, out)) return true;
+        if (lift_one(bytes, count, s.x.rip, s.x.mode, cpu->features_, out)) {
+            if (s.observer) s.observer->lifted(linear, out.byte_count);
+            return true;
+        }
         if (want >= 15) return fault(s, vec::GP, 0);
     }
 }
@@ -151,6 +163,7 @@ bool Cpu::Impl::take_event() {
         nmi_pending = false;
         s.nmi_blocked = true;
         if (s.debug) s.debug->interrupts(vec::NMI, s.x.rip);
+        tell_delivery(s, {.rip = s.x.rip, .vector = vec::NMI, .kind = Debug::Delivery::Kind::external});
         calque::deliver(s, {vec::NMI, false, 0, false, false, s.x.rip});
         return true;
     }
@@ -158,6 +171,7 @@ bool Cpu::Impl::take_event() {
         cpu->sync_clock();
         const u8 vector = acknowledge();
         if (s.debug) s.debug->interrupts(vector, s.x.rip);
+        tell_delivery(s, {.rip = s.x.rip, .vector = vector, .kind = Debug::Delivery::Kind::external});
         calque::deliver(s, {vector, false, 0, false, false, s.x.rip});
         return true;
     }
@@ -168,7 +182,7 @@ bool Cpu::Impl::take_event() {
 bool Cpu::Impl::code_breakpoint() {
     if (!(s.dr7 & 0xff) || shadowed(s, ShadowMovSs)) return false;   // behind a load of SS "as if EFLAGS.RF were 1"
     if ((s.eflags_system & eflags::RF) && s.rf_at == s.x.icount()) return false;
-    const u64 linear = s.code64() ? s.x.rip : (s.x.rip + s.x.mode.base) & 0xffffffff;
+    const u64 linear = linear_pc();
     u64 hit = 0;
     for (unsigned n = 0; n < 4; ++n)
         if ((s.dr7 >> (2 * n) & 3) && !(s.dr7 >> (16 + 4 * n) & 3) && s.dr[n] == linear) hit |= u64{1} << n;
@@ -273,11 +287,21 @@ void Cpu::Impl::step() {
     if (trap && !s.step_trap_off && !shadowed(s, ShadowMovSs)) s.pending_debug |= kSingleStep;
 }
 
+bool Cpu::Impl::observe_closely(bool on) {
+    if (std::exchange(s.observing, on) != on) mmu.hide_watched(s);
+    return on;
+}
+
 void Cpu::Impl::slice(u64 end) {
     const bool marked = s.debug && s.debug->at_breakpoint();
     if ((marked && s.debug->breaks()) || code_breakpoint()) return;
-    if (marked || must_step()) return step();
     const u64 now = s.x.icount();
+    if (s.observer) {
+        const u64 free = s.observer->attend(now);
+        if (observe_closely(free <= now)) return step();
+        end = std::min(end, free);
+    }
+    if (marked || must_step()) return step();
     if (s.debug && s.debug->stepping() && !s.tracing.repeating) end = now + 1;
     s.x.deadline = end;
     s.x.budget = static_cast<i64>(end - now);
@@ -317,6 +341,11 @@ Cpu::Stop Cpu::run_until(u64 target) {
     }
     sync_clock();
     return stop;
+}
+
+void Cpu::set_observer(Observer* o) {
+    s_.observer = o;
+    if (!o) impl_->observe_closely(false);
 }
 
 Cpu::Stop Cpu::run_instructions(u64 n, u64 most) {

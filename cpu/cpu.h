@@ -70,6 +70,8 @@ public:
     u64 local_apic_base() const;   // for the board: the page answers here, not on the bus
 
     // ---- looking at it (debuggers, monitor, tests)
+    /// Null: nobody. Not while the processor runs.
+    void set_observer(Observer*);
     CpuState& state() { return s_; }
     const CpuState& state() const { return s_; }
     jit::Engine& engine() { return *engine_; }
@@ -85,6 +87,8 @@ public:
     bool zen() const { return has_feature(Isa::zen); }
 
     // ---- for the processor's own parts
+    /// RIP of the running instruction, while a helper of it runs. ExecContext::rip is exact between instructions only.
+    u64 running_rip() const { return engine_->running_rip(); }
     /// Moves the clock to the current instruction, before a device or the time stamp counter looks at it.
     void sync_clock();
     /// Lets the run loop look at what is pending after the current instruction.

@@ -103,7 +103,7 @@ public:
 
 private:
     bool wanted(const Hit&) const;
-    void log(const Delivery&);
+    void log(const Delivery&);   // for deliveries()
     bool report(const Hit&);   // false: it has been, at this instruction
 
     Cpu& cpu_;

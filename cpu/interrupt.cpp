@@ -4,6 +4,7 @@
 
 #include "cpu/debug.h"
 #include "cpu/helpers.h"
+#include "cpu/observer.h"
 #include "cpu/system.h"
 #include "support/log.h"
 
@@ -292,6 +293,7 @@ void deliver_exception(CpuState& s) {
     ++s.tracing.exceptions;
     s.tracing.last = x;
     if (s.debug) s.debug->delivers(x, s.x.rip);
+    tell_delivery(s, {.rip = s.x.rip, .vector = x.vector, .has_error = x.has_error, .error = x.error});
     if (!stops(s, x)) deliver(s, e);
 }
 
@@ -306,6 +308,7 @@ u64 helper_interrupt(CpuState& s, u64 v, u64 kind, u64 next) {
         if (own) {
             if (stops(s, {vector})) return finish(s, next);
             if (s.debug) s.debug->delivers(vector, Debug::Delivery::Kind::software, next);
+            tell_delivery(s, {.rip = next, .vector = vector, .kind = Debug::Delivery::Kind::software});
             s.step_trap_off = interrupt_own(s, vector, next);
             return 0;
         }
@@ -313,6 +316,7 @@ u64 helper_interrupt(CpuState& s, u64 v, u64 kind, u64 next) {
     }
     if (stops(s, {vector})) return finish(s, next);
     if (s.debug) s.debug->delivers(vector, Debug::Delivery::Kind::software, next);
+    tell_delivery(s, {.rip = next, .vector = vector, .kind = Debug::Delivery::Kind::software});
     s.external_event = kind == Int1;
     const Outcome r = enter_interrupt(s, {vector, false, 0, kind != Int1, false, next});
     s.external_event = false;

@@ -7,6 +7,7 @@
 #include "cpu/cpu.h"
 #include "cpu/debug.h"
 #include "cpu/mmu.h"
+#include "cpu/observer.h"
 #include "support/little_endian.h"
 
 namespace calque {
@@ -189,6 +190,12 @@ void store_value(const CpuState& s, u8* p, u64 value, unsigned size) {
     for (unsigned i = 0; i < size; ++i) p[i] = static_cast<u8>(v[i / 8] >> (8 * (i & 7)));
 }
 
+[[gnu::noinline]] void show(const CpuState& s, u64 address, u64 value, unsigned size, bool write) {
+    u8 b[16];
+    store_value(s, b, value, size);
+    s.observer->accessed(address, b, size, write, false);
+}
+
 /// What most accesses are: one page, no breakpoints, an address that can be.
 bool simple(const CpuState& s, u64 address, unsigned size) {
     return (address & 0xfff) + size <= 4096 && !s.watching && (!s.code64() || canonical(address));
@@ -252,25 +259,29 @@ static void write(CpuState& s, u64 address, u64 value, u32 what) {
 
 u64 slow_read(void* state, u64 address, u32 what) {
     CpuState& s = *static_cast<CpuState*>(state);
-    if (!s.debug || !s.debug->watching()) [[likely]] return read(s, address, what);
+    if (!s.looked_at) [[likely]] return read(s, address, what);
     const unsigned size = 1u << (what & 7);
-    const bool for_write = what & 8, seen = s.debug->watched(address, size, true, for_write);
+    const bool for_write = what & 8, seen = s.debug && s.debug->watched(address, size, true, for_write);
     if (seen && must_be_alone(s)) return 0;
     const u8* const p = s.mmu->hidden(s, address, size, what >> 4 & 3, for_write);
     const u64 value = p ? load_value(s, p, size) : read(s, address, what);
-    if (seen && s.x.fault == jit::Fault::none) s.debug->note_access(address, size, true, for_write);
+    if (s.x.fault != jit::Fault::none) return value;
+    if (seen) s.debug->note_access(address, size, true, for_write);
+    if (s.observing) show(s, address, value, size, false);
     return value;
 }
 
 void slow_write(void* state, u64 address, u64 value, u32 what) {
     CpuState& s = *static_cast<CpuState*>(state);
-    if (!s.debug || !s.debug->watching()) [[likely]] return write(s, address, value, what);
+    if (!s.looked_at) [[likely]] return write(s, address, value, what);
     const unsigned size = 1u << (what & 7);
-    const bool seen = s.debug->watched(address, size, false, true);
+    const bool seen = s.debug && s.debug->watched(address, size, false, true);
     if (seen && must_be_alone(s)) return;
     if (u8* p = s.mmu->hidden(s, address, size, what >> 4 & 3, true)) store_value(s, p, value, size);
     else write(s, address, value, what);
-    if (seen && s.x.fault == jit::Fault::none) s.debug->note_access(address, size, false, true);
+    if (s.x.fault != jit::Fault::none) return;
+    if (seen) s.debug->note_access(address, size, false, true);
+    if (s.observing) show(s, address, value, size, true);
 }
 
 bool read_linear(CpuState& s, u64 address, void* out, unsigned size, Rights r) {
@@ -279,6 +290,7 @@ bool read_linear(CpuState& s, u64 address, void* out, unsigned size, Rights r) {
     if (any_device(ps, false) && must_be_alone(s)) return false;
     if (!note_linear(s, address, size, r, false)) return false;
     copy_in(s, ps, static_cast<u8*>(out));
+    if (s.observing) [[unlikely]] s.observer->accessed(address, static_cast<const u8*>(out), size, false, r != Rights::current);
     return true;
 }
 
@@ -287,7 +299,9 @@ bool write_linear(CpuState& s, u64 address, const void* in, unsigned size, Right
     if (!find_pieces(s, address, size, Access::write, view_for(s, r), ps)) return false;
     if (any_device(ps, true) && must_be_alone(s)) return false;
     if (!note_linear(s, address, size, r, true)) return false;
-    return copy_out(s, ps, static_cast<const u8*>(in));
+    if (!copy_out(s, ps, static_cast<const u8*>(in))) return false;
+    if (s.observing) [[unlikely]] s.observer->accessed(address, static_cast<const u8*>(in), size, true, r != Rights::current);
+    return true;
 }
 
 bool probe_linear(CpuState& s, u64 address, unsigned size, bool write, Rights r) {
@@ -298,7 +312,7 @@ bool probe_linear(CpuState& s, u64 address, unsigned size, bool write, Rights r)
 u8* direct(CpuState& s, u64 address, bool write, bool* code) {
     if (s.code64() && !canonical(address)) return nullptr;
     if (s.watching && breakpoints_hit(s, address & ~u64{0xfff}, 4096, true)) return nullptr;
-    if (s.debug && s.debug->watches_page(address)) return nullptr;
+    if (s.looked_at && (s.observing || s.debug->watches_page(address))) return nullptr;
     u32 error;
     const PageEntry* e = translate(s, address, write ? Access::write : Access::read, s.x.mode.view(), error);
     if (!e || !e->host) return nullptr;

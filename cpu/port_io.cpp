@@ -1,6 +1,7 @@
 // IN and OUT: protection and the way to the bus (SDM vol. 1, chapter "Input/Output").
 #include "cpu/debug.h"
 #include "cpu/helpers.h"
+#include "cpu/observer.h"
 #include "cpu/system.h"
 
 namespace calque {
@@ -16,6 +17,12 @@ void watch_port(CpuState& s, u16 port, unsigned size) {
         if (port < start + len && start < u64{port} + size) s.pending_debug |= u64{1} << n;
     }
     if (s.pending_debug) s.cpu->end_slice();
+}
+
+[[gnu::noinline]] u32 told_in(CpuState& s, u16 port, unsigned size) {
+    const u32 value = s.cpu->io().in(port, size);
+    s.observer->port(s.cpu->running_rip(), port, value, size, false);
+    return value;
 }
 }  // namespace
 
@@ -37,12 +44,14 @@ bool io_allowed(CpuState& s, u16 port, unsigned size) {
 u32 port_in(CpuState& s, u16 port, unsigned size) {
     s.cpu->sync_clock();
     watch_port(s, port, size);
+    if (s.observer) [[unlikely]] return told_in(s, port, size);
     return s.cpu->io().in(port, size);
 }
 
 void port_out(CpuState& s, u16 port, u32 value, unsigned size) {
     s.cpu->sync_clock();
     watch_port(s, port, size);
+    if (s.observer) [[unlikely]] s.observer->port(s.cpu->running_rip(), port, value, size, true);
     s.cpu->io().out(port, value, size);
 }
 

@@ -10,6 +10,7 @@ namespace calque {
 class Cpu;
 class Debug;   // cpu/debug.h
 class Mmu;     // cpu/mmu.h
+class Observer;   // cpu/observer.h
 
 enum Seg : u8 { ES, CS, SS, DS, FS, GS, kSegs };
 enum Gpr : u8 { RAX, RCX, RDX, RBX, RSP, RBP, RSI, RDI, R8, R9, R10, R11, R12, R13, R14, R15 };
@@ -167,6 +168,9 @@ struct CpuState {
     Exception exception;       // valid when x.fault is Fault::raise
     Tracing tracing;
     Debug* debug = nullptr;    // somebody looks on
+    Observer* observer = nullptr;
+    bool observing = false;    // the running instruction goes by itself, for the observer
+    bool looked_at = false;    // `observing`, or the debugger watches memory
     Cpu* cpu = nullptr;
     Mmu* mmu = nullptr;
 

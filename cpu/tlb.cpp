@@ -14,6 +14,8 @@ constexpr u64 kGlobal = 1, kListed = 2;   // in TlbEntry::spare
 constexpr u64 kHidden = 1;                // in a tag, which no comparison in translated code can find then
 constexpr unsigned kInlineMask = (1u << jit::kTlbBits) - 1;
 u64 page_of(u64 tag) { return tag & ~kHidden; }
+/// Every access to the page goes the slow way, but finds its entry there.
+bool hides(const CpuState& s, u64 linear) { return s.looked_at && (s.observing || s.debug->watches_page(linear)); }
 unsigned large_slot(u64 range) { return static_cast<unsigned>((range ^ range >> 12) & 4095); }
 }  // namespace
 
@@ -111,7 +113,7 @@ void Mmu::fill(CpuState& s, u64 linear, unsigned view, bool write, const PageEnt
     ++stats_.fills;
     const bool may_write = (e.flags & page::Dirty) && (e.flags & page::HostWritable) &&
                            ((e.flags & page::Write) || (view != mode::ViewUser && !(s.cr0 & cr0::WP))) && !s.cpu->engine().has_code(e.host);
-    const u64 hide = s.debug && s.debug->watches_page(linear) ? kHidden : 0;
+    const u64 hide = hides(s, linear) ? kHidden : 0;
     const auto put = [&](bool for_write, bool only_if_free) {
         const unsigned table = jit::tlb_table(view, for_write), i = static_cast<unsigned>(linear >> 12) & kInlineMask;
         jit::TlbEntry& t = s.tlb.data[table][i];
@@ -158,12 +160,13 @@ void Mmu::clear_write_tags(CpuState& s, const u8* host_page) {
 }
 
 void Mmu::hide_watched(CpuState& s) {
+    s.looked_at = s.observing || (s.debug && s.debug->watching());
     jit::TlbEntry* all = &s.tlb.data[0][0];
     for (const u16 i : filled_)
         for (u64* tag : {&all[i].read_tag, &all[i].write_tag}) {
             if (*tag == jit::kNoTag) continue;
             *tag = page_of(*tag);
-            if (s.debug && s.debug->watches_page(*tag)) *tag |= kHidden;
+            if (hides(s, *tag)) *tag |= kHidden;
         }
 }
 

@@ -55,7 +55,7 @@ void Mmu::state(CpuState& s, StateIO& io) {
     }
     for (const KeptInline& k : lines)
         if (k.table < jit::kTlbTables) load_inline(s, k.linear, k.paddr, k.table, k.global);
-    if (s.debug) hide_watched(s);
+    hide_watched(s);
 }
 
 void Cpu::translations_state(StateIO& io) {

@@ -295,6 +295,7 @@ bool Engine::Impl::translate(BlockRecord& r) {
     }
     stats.host_bytes += t.end - t.entry;
     cache.translated(r, t);
+    guest.translated(r.page->linear | r.offset, memory->arena().rx + t.entry, t.end - t.entry);
     const Arena& a = memory->arena();
     if (a.size - a.used < kArenaReserve) flush_asked = true;
     return true;
@@ -398,6 +399,13 @@ void Engine::keep_fetch(const Fetch& f) {
     const u16 id = impl_->modes.intern(f.mode);
     CodePage* const page = id == ModeTable::kFull ? nullptr : impl_->cache.page(f.host, linear, f.mode, id);
     if (page) impl_->tlb.fetch[linear >> 12 & ((1u << kFetchBits) - 1)] = {linear | id, page->entries};
+}
+
+u64 Engine::running_rip() const {
+    const ExecContext& x = impl_->x;
+    if (!x.unretired) return x.rip;
+    const BlockRecord& r = impl_->cache.record(x.block);
+    return r.rip_of(r.insn_count - x.unretired);
 }
 
 void Engine::stop_changed(u64 linear) {

@@ -59,6 +59,8 @@ public:
     };
     std::vector<Fetch> fetches() const;
     void keep_fetch(const Fetch&);
+    /// RIP of the instruction whose helper or slow path is running; elsewhere ExecContext::rip.
+    u64 running_rip() const;
     /// GuestCode::stops() says something else of this address now. Not while running.
     void stop_changed(u64 linear);
     /// Drops every translation.

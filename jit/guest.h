@@ -31,6 +31,8 @@ public:
     virtual bool lift_alone(Block& out) = 0;
     /// The first translation has been made from this page: drop every write tag for it, so that stores come by the slow path.
     virtual void protect(const u8* page) = 0;
+    /// The block at this linear address has been translated.
+    virtual void translated(u64 /*linear*/, const u8* /*host*/, size_t /*size*/) {}
     /// The offsets in the page of this linear address where run() stops (Engine::Stop::breakpoint); nullptr: nowhere.
     virtual const PageCuts* stops(u64 /*linear*/) { return nullptr; }
 };

@@ -14,7 +14,7 @@ using Strings = std::vector<std::string>;
 // Values as text; what they mean is found out below, where a sentence can say what is wrong.
 struct Raw {
     std::string memory = "512M", cpu, bios, vgabios, boot, kernel, initrd, append, display = "auto", engine = "jit", clock, stop_at,
-                rtc, jit_disable, screenshot, debugcon, firmware_log, control, name, config, gdb, save, save_at, load, record, replay, until, warm = "12";
+                rtc, jit_disable, screenshot, debugcon, firmware_log, control, name, config, gdb, save, save_at, load, record, replay, until, trace, warm = "12";
     Strings disk, cdrom, floppy, serial, parallel, device, log;
 };
 
@@ -76,6 +76,8 @@ void describe(Descriptions& d, Raw& r) {
         ("warm", text(r.warm, "N"), "executions before a block is translated");
     d.diagnosis.add_options()
         ("gdb", text(r.gdb, "HOST:PORT"), "let GDB connect to HOST:PORT, :PORT or unix:PATH (target remote HOST:PORT)")
+        ("trace", text(r.trace, "FILE[,FILTER]"), "write what the processor does, for calque trace FILE; FILTER: instructions, memory, interrupts, "
+                                                  "ports, count=A-B, address=A-B, data=A-B, ring=N, cr3=N")
         ("wait", "with --gdb: do not start before GDB says so")
         ("log", text(r.log, "MODULE:LEVEL")->composing(), "error, warn, info, debug or trace messages of a module, or of all; repeatable");
     for (auto* group : {&d.general, &d.machine, &d.drives, &d.ports, &d.display, &d.running, &d.engine, &d.diagnosis}) d.all.add(*group);
@@ -255,6 +257,9 @@ Result<Options> parse_options(const std::vector<std::string>& arguments) {
     o.name = raw.name, o.screenshot = raw.screenshot, o.debugcon = raw.debugcon, o.firmware_log = raw.firmware_log;
     o.control = raw.control, o.log = raw.log, o.gdb = raw.gdb;
     o.gdb_wait = given.count("wait");
+    if (auto trace = parse_trace(raw.trace); !trace) return trace.error();
+    else o.trace = *trace;
+    if (!o.trace.path.empty() && !o.gdb.empty()) return Error{"--trace and --gdb do not go together; a replay makes the same run again for either"};
     if (o.gdb_wait && o.gdb.empty()) return Error{"--wait waits for a debugger; --gdb says where"};
     return o;
 }
@@ -268,6 +273,7 @@ std::string help_text() {
            "  calque --kernel linux --initrd initrd.gz --append console=ttyS0 --serial stdio --display none\n"
            "  calque --disk disk.img --memory 2G\n"
            "  calque replay FILE       runs a recording (--record) again, to the bit; takes --gdb, --until, --engine and the like\n"
+           "  calque trace FILE        prints what --trace has written; see calque trace --help\n"
            "  calque exec FILE...      runs single instructions and compares; see calque exec --help\n";
     for (const auto* group : {&d.general, &d.machine, &d.drives, &d.ports, &d.display, &d.running, &d.engine, &d.diagnosis})
         out << "\n" << *group;

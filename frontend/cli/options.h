@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "machine/config.h"
+#include "machine/trace/filter.h"
 #include "support/result.h"
 
 namespace calque {
@@ -14,6 +15,12 @@ struct SerialOption {
     std::string path;             // of a file
     std::string host, port;       // of a TCP connection
     bool connect = false;         // TCP: connect instead of listening
+};
+
+struct TraceOption {
+    std::string path;             // empty: no trace
+    std::string filter_text;
+    TraceFilter filter;
 };
 
 struct Options {
@@ -29,6 +36,7 @@ struct Options {
     bool gdb_wait = false;        // nothing runs before a debugger says so
     std::string name, screenshot, debugcon, firmware_log, control, gdb, save, load, record, replay;
     std::vector<std::string> log;
+    TraceOption trace;
 };
 
 /// Reads the command line and the config file it names. The error is a sentence about the option at fault.
@@ -40,4 +48,6 @@ Result<u64> parse_size(const std::string& text);
 /// "FILE,readonly=on,snapshot=on"; a doubled comma stands for one in the name.
 Result<ImageConfig> parse_image(const std::string& text, const std::string& option);
 Result<SerialOption> parse_serial(const std::string& text);
+/// "FILE,ring=3"; a doubled comma stands for one in the name.
+Result<TraceOption> parse_trace(const std::string& text);
 }  // namespace calque

@@ -14,6 +14,7 @@
 #include "machine/machine.h"
 #include "machine/replay/player.h"
 #include "machine/replay/recorder.h"
+#include "machine/trace/tracer.h"
 
 namespace calque {
 
@@ -43,6 +44,8 @@ private:
     void at_stop();
     void after_replay();
     void keep_recording();
+    void keep_looking_on();
+    Result<void> look_on();
     bool from_file() const { return !options_.load.empty() || !options_.replay.empty(); }
     void finish(int status, const std::string& sentence = {});
     void hold(const std::string& sentence, int status);
@@ -89,6 +92,7 @@ private:
     FirmwareWatch firmware_{&firmware_log_};
     std::unique_ptr<Machine> machine_;
     std::unique_ptr<Recorder> recorder_;
+    std::unique_ptr<Tracer> tracer_;
     std::unique_ptr<Player> player_;
     std::unique_ptr<History> history_;   // of a replay under a debugger
     std::unique_ptr<SdlWindow> window_;
@@ -102,7 +106,7 @@ private:
     u64 slice_ = 1'000'000;              // instructions; follows the host's speed
     bool saved_ = false;
     u64 resets_seen_ = 0, triple_faults_seen_ = 0;
-    WallClock::time_point started_ = WallClock::now(), status_time_{}, recorded_{};
+    WallClock::time_point started_ = WallClock::now(), status_time_{}, recorded_{}, flushed_{};
     u64 status_icount_ = 0;
     double running_seconds_ = 0;
 };

@@ -54,6 +54,18 @@ Result<ImageConfig> parse_image(const std::string& text, const std::string& opti
     return image;
 }
 
+Result<TraceOption> parse_trace(const std::string& text) {
+    if (text.empty()) return TraceOption{};
+    const std::vector<std::string> parts = fields(text);
+    TraceOption trace{.path = parts[0]};
+    if (trace.path.empty()) return Error{"--trace needs the name of a file"};
+    for (size_t i = 1; i < parts.size(); ++i) trace.filter_text += (i > 1 ? "," : "") + parts[i];
+    auto filter = parse_trace_filter(trace.filter_text);
+    if (!filter) return Error{"--trace: " + filter.error().message};
+    trace.filter = *filter;
+    return trace;
+}
+
 Result<SerialOption> parse_serial(const std::string& text) {
     SerialOption serial;
     using Kind = SerialOption::Kind;

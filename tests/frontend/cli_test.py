@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 """The program as its user meets it: exit statuses, sentences, ports.   cli_test.py CALQUE GUESTS-FOLDER"""
+import json
 import os
 import pty
 import socket
@@ -183,6 +184,42 @@ refuses_replay(rec, "--clock", "host", names=b"--clock")
 refuses_replay(path("bad.rec", recorded[:300] + bytes([recorded[300] ^ 1]) + recorded[301:]), names=b"damaged")
 refuses("--until", "5", names="--until")
 refuses("--record", folder.name + "/no/such/folder.rec", "--bios", f"{guests}/busy.bin", "--vgabios", vga, names="folder.rec")
+
+# ---- traces
+trace = path("a.trace")
+
+
+def print_trace(*arguments):
+    return subprocess.run([calque, "trace", *arguments], capture_output=True, timeout=60)
+
+
+whole = replay(path("whole.rec", recorded), "--serial", "none", "--state-hash")
+for words in ("count=100-200", "interrupts,ports"):
+    r = replay(path("whole.rec"), "--serial", "none", "--state-hash", "--trace", f"{trace},{words}")
+    check("a traced replay ends the same", r.returncode == 0 and r.stdout == whole.stdout, words, r.stdout, r.stderr, whole.stdout)
+lines = print_trace(trace, "count=0-100000").stdout.decode().splitlines()
+check("calque trace prints port accesses", any("    in    port 03fd  " in line for line in lines), lines[:5])
+objects = [json.loads(line) for line in print_trace(trace, "ports", "count=0-100000", "--json").stdout.splitlines()]
+check("calque trace --json prints the same", len(objects) > 100 and all(o["kind"] in ("in", "out") for o in objects), objects[:1])
+victim = subprocess.Popen([*echo, "--serial", "none", "--clock", "host", "--trace", trace])
+deadline = time.monotonic() + 30
+while (not os.path.exists(trace) or os.path.getsize(trace) < 50000) and time.monotonic() < deadline:
+    time.sleep(0.02)
+victim.kill()
+victim.wait()
+r = print_trace(trace, "count=0-1000")
+check("a trace that breaks off is printed, and says so", r.returncode == 0 and b"\n        1000  " in r.stdout and b"breaks off" in r.stderr, r.stderr)
+for bad in (snap, missing, empty, folder.name):
+    r = print_trace(bad)
+    check("calque trace refuses", r.returncode == 1 and bad.encode() in r.stderr and r.stderr.count(b"\n") == 1 and not r.stdout, bad, r.stderr)
+for words in (("ring=x",), ("--nonsense",), ()):
+    r = print_trace(*((trace,) if words else ()), *words)
+    check("calque trace refuses words", r.returncode == 1 and r.stderr.count(b"\n") == 1 and not r.stdout, words, r.stderr)
+quick = ("--bios", f"{guests}/busy.bin", "--vgabios", vga)
+refuses("--trace", folder.name + "/no/such/folder", *quick, names="such")
+refuses("--trace", "/dev/full", *quick, names="/dev/full")
+refuses("--trace", trace + ",colour=red", names="colour")
+refuses("--trace", trace, "--gdb", ":1", names="--gdb")
 
 # ---- serial ports
 both = subprocess.run([calque, "--display", "none", "--bios", f"{guests}/last.bin", "--vgabios", vga, "--memory", "16M", "--serial", "stdio",

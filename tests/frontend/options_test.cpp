@@ -27,6 +27,16 @@ TEST_CASE("options: a debugger") {
     CHECK(says(why({"--wait"}), "--gdb says where"));
 }
 
+TEST_CASE("options: a trace") {
+    const auto o = parse_options({"--trace", "a,,b.trace,ports,count=7-"});
+    REQUIRE(o.has_value());
+    CHECK(o->trace.path == "a,b.trace");
+    CHECK(o->trace.filter_text == "ports,count=7-");
+    CHECK((o->trace.filter.ports && !o->trace.filter.instructions && o->trace.filter.count.first == 7));
+    CHECK(says(why({"--trace", ",ports"}), "--trace needs the name of a file"));
+    CHECK(says(why({"--trace", "x,count=2-1"}), "'2-1' is no range"));
+}
+
 TEST_CASE("options: what a user writes arrives in the configuration") {
     const auto o = parse_options({"--memory", "2G", "--disk", "a,,b.img,readonly=on", "--disk=c.img,snapshot", "--cdrom", "empty",
                                   "--kernel", "k", "--append", "console=ttyS0 quiet", "--serial", "stdio", "--serial=file:x.txt",
