@@ -14,7 +14,7 @@ using Strings = std::vector<std::string>;
 // Values as text; what they mean is found out below, where a sentence can say what is wrong.
 struct Raw {
     std::string memory = "512M", cpu, bios, vgabios, boot, kernel, initrd, append, display = "auto", engine = "jit", clock, stop_at,
-                rtc, jit_disable, screenshot, debugcon, firmware_log, control, name, config, gdb, save, save_at, load, record, replay, until, trace, warm = "12";
+                rtc, jit_disable, screenshot, debugcon, firmware_log, control, name, config, gdb, save, save_at, load, record, replay, until, trace, coverage, profile, warm = "12";
     Strings disk, cdrom, floppy, serial, parallel, device, log;
 };
 
@@ -78,6 +78,9 @@ void describe(Descriptions& d, Raw& r) {
         ("gdb", text(r.gdb, "HOST:PORT"), "let GDB connect to HOST:PORT, :PORT or unix:PATH (target remote HOST:PORT)")
         ("trace", text(r.trace, "FILE[,FILTER]"), "write what the processor does, for calque trace FILE; FILTER: instructions, memory, interrupts, "
                                                   "ports, count=A-B, address=A-B, data=A-B, ring=N, cr3=N")
+        ("coverage", text(r.coverage, "FILE[,OPTION]"), "at the end, write which code has run, as drcov does; option module=NAME:FIRST-LAST")
+        ("profile", text(r.profile, "FILE[,OPTION]"), "at the end, write the hottest functions (- is standard output), and say perf what is where; "
+                                                      "options symbols=FILE[:OFFSET], every=N, lines=N")
         ("wait", "with --gdb: do not start before GDB says so")
         ("log", text(r.log, "MODULE:LEVEL")->composing(), "error, warn, info, debug or trace messages of a module, or of all; repeatable");
     for (auto* group : {&d.general, &d.machine, &d.drives, &d.ports, &d.display, &d.running, &d.engine, &d.diagnosis}) d.all.add(*group);
@@ -259,6 +262,10 @@ Result<Options> parse_options(const std::vector<std::string>& arguments) {
     o.gdb_wait = given.count("wait");
     if (auto trace = parse_trace(raw.trace); !trace) return trace.error();
     else o.trace = *trace;
+    if (auto coverage = parse_coverage(raw.coverage); !coverage) return coverage.error();
+    else o.coverage = *coverage;
+    if (auto profile = parse_profile(raw.profile); !profile) return profile.error();
+    else o.profile = *profile;
     if (!o.trace.path.empty() && !o.gdb.empty()) return Error{"--trace and --gdb do not go together; a replay makes the same run again for either"};
     if (o.gdb_wait && o.gdb.empty()) return Error{"--wait waits for a debugger; --gdb says where"};
     return o;

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "machine/config.h"
+#include "machine/trace/coverage_module.h"
 #include "machine/trace/filter.h"
 #include "support/result.h"
 
@@ -23,6 +24,18 @@ struct TraceOption {
     TraceFilter filter;
 };
 
+struct CoverageOption {
+    std::string path;             // empty: no coverage
+    std::vector<CoverageModule> modules;
+};
+
+struct ProfileOption {
+    std::string path;             // empty: no profile; -: standard output
+    u64 every = 100'003;          // instructions between looks
+    size_t lines = 30;
+    std::vector<std::pair<std::string, u64>> symbols;   // files, and what to add to their addresses
+};
+
 struct Options {
     bool help = false, version = false;
     MachineConfig machine;        // without the sinks, which the session opens
@@ -37,6 +50,8 @@ struct Options {
     std::string name, screenshot, debugcon, firmware_log, control, gdb, save, load, record, replay;
     std::vector<std::string> log;
     TraceOption trace;
+    CoverageOption coverage;
+    ProfileOption profile;
 };
 
 /// Reads the command line and the config file it names. The error is a sentence about the option at fault.
@@ -50,4 +65,8 @@ Result<ImageConfig> parse_image(const std::string& text, const std::string& opti
 Result<SerialOption> parse_serial(const std::string& text);
 /// "FILE,ring=3"; a doubled comma stands for one in the name.
 Result<TraceOption> parse_trace(const std::string& text);
+/// "FILE,module=NAME:FIRST-LAST".
+Result<CoverageOption> parse_coverage(const std::string& text);
+/// "FILE,every=N,lines=N,symbols=FILE:OFFSET".
+Result<ProfileOption> parse_profile(const std::string& text);
 }  // namespace calque

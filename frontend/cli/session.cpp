@@ -72,21 +72,13 @@ Result<void> Session::open() {
     if (auto r = open_window(); !r) return r;
     if (auto r = open_sockets(); !r) return r;
     if (auto r = open_ports(); !r) return r;
-    if (auto r = look_on(); !r) return r;
+    auto onlookers = Onlookers::start(machine_->cpu(), options_);
+    if (!onlookers) return onlookers.error();
+    onlookers_ = std::move(*onlookers);
     if (options_.record.empty()) return {};
     auto recorder = Recorder::start(*machine_, options_.record);
     if (!recorder) return recorder.error();
     recorder_ = std::move(*recorder);
-    return {};
-}
-
-Result<void> Session::look_on() {
-    const TraceOption& o = options_.trace;
-    if (o.path.empty()) return {};
-    auto tracer = Tracer::start(machine_->cpu(), o.path, o.filter, o.filter_text);
-    if (!tracer) return tracer.error();
-    tracer_ = std::move(*tracer);
-    machine_->cpu().set_observer(tracer_.get());
     return {};
 }
 
@@ -269,12 +261,12 @@ void Session::keep_recording() {
 }
 
 void Session::keep_looking_on() {
-    if (!tracer_ || status_) return;
-    if (auto r = tracer_->result(); !r) return finish(1, r.error().message);
+    if (!onlookers_ || status_) return;
+    if (auto r = onlookers_->check(); !r) return finish(1, r.error().message);
     const auto now = WallClock::now();
     if (now - flushed_ < kRecordEvery) return;
     flushed_ = now;
-    if (auto r = tracer_->flush(); !r) finish(1, r.error().message);
+    if (auto r = onlookers_->flush(); !r) finish(1, r.error().message);
 }
 
 void Session::at_stop() {
@@ -413,7 +405,7 @@ void Session::say(const std::string& sentence) {
 int Session::end_of_run() {
     const u64 hash = options_.state_hash ? machine_->state_hash() : 0;
     const Result<void> recording = recorder_ ? recorder_->finish() : Result<void>{};
-    const Result<void> tracing = tracer_ ? tracer_->finish() : Result<void>{};
+    const Result<void> looking_on = onlookers_ ? onlookers_->finish() : Result<void>{};
     const bool save_now = !options_.save.empty() && !options_.save_at;
     const Result<void> saving = save_now ? save() : Result<void>{};   // before drain() moves time
     machine_->drain();
@@ -424,7 +416,7 @@ int Session::end_of_run() {
     const auto failed = [&](const Error& e) { say(e.message), status = 1; };
     if (!saving) failed(saving.error());
     if (!recording && !status) failed(recording.error());
-    if (!tracing && !status) failed(tracing.error());
+    if (!looking_on && !status) failed(looking_on.error());
     if (options_.save_at && !saved_) failed({"the run has ended before the instruction at which --save-at wanted a snapshot; there is none"});
     if (auto r = machine_->flush(); !r) failed(r.error());
     if (!options_.screenshot.empty()) {

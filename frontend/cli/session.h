@@ -5,6 +5,7 @@
 #include <memory>
 
 #include "frontend/cli/firmware_watch.h"
+#include "frontend/cli/onlookers.h"
 #include "frontend/cli/options.h"
 #include "frontend/cli/serial_host.h"
 #include "frontend/control/server.h"
@@ -14,7 +15,6 @@
 #include "machine/machine.h"
 #include "machine/replay/player.h"
 #include "machine/replay/recorder.h"
-#include "machine/trace/tracer.h"
 
 namespace calque {
 
@@ -45,7 +45,6 @@ private:
     void after_replay();
     void keep_recording();
     void keep_looking_on();
-    Result<void> look_on();
     bool from_file() const { return !options_.load.empty() || !options_.replay.empty(); }
     void finish(int status, const std::string& sentence = {});
     void hold(const std::string& sentence, int status);
@@ -92,7 +91,7 @@ private:
     FirmwareWatch firmware_{&firmware_log_};
     std::unique_ptr<Machine> machine_;
     std::unique_ptr<Recorder> recorder_;
-    std::unique_ptr<Tracer> tracer_;
+    std::unique_ptr<Onlookers> onlookers_;
     std::unique_ptr<Player> player_;
     std::unique_ptr<History> history_;   // of a replay under a debugger
     std::unique_ptr<SdlWindow> window_;

@@ -1,4 +1,5 @@
 // The small languages inside of option values: sizes, images, serial ports.
+#include <algorithm>
 #include <charconv>
 
 #include "frontend/cli/options.h"
@@ -64,6 +65,52 @@ Result<TraceOption> parse_trace(const std::string& text) {
     if (!filter) return Error{"--trace: " + filter.error().message};
     trace.filter = *filter;
     return trace;
+}
+
+// A path of a guest's program may have colons in it; the last one comes before the range.
+static Result<CoverageModule> parse_module(const std::string& text) {
+    const size_t colon = text.rfind(':');
+    const auto range = parse_range(colon == std::string::npos ? "" : text.substr(colon + 1));
+    if (!range || !colon) return Error{"--coverage: a module is NAME:FIRST-LAST, not '" + text + "'"};
+    if (range->last - range->first > 0xffffffff) return Error{"--coverage: a module has at most 4 GiB, and '" + text + "' has more"};
+    std::string name = text.substr(0, colon);
+    for (const char c : name)
+        if (static_cast<unsigned char>(c) < 0x20) return Error{"--coverage: a module's name is one line of text"};
+    return CoverageModule{std::move(name), range->first, range->last};
+}
+
+Result<CoverageOption> parse_coverage(const std::string& text) {
+    if (text.empty()) return CoverageOption{};
+    const std::vector<std::string> parts = fields(text);
+    CoverageOption coverage{.path = parts[0]};
+    if (coverage.path.empty()) return Error{"--coverage needs the name of a file"};
+    for (size_t i = 1; i < parts.size(); ++i) {
+        if (!parts[i].starts_with("module=")) return Error{"--coverage does not know '" + parts[i] + "'; after the file it takes module=NAME:FIRST-LAST"};
+        auto module = parse_module(parts[i].substr(7));
+        if (!module) return module.error();
+        coverage.modules.push_back(*module);
+    }
+    return coverage;
+}
+
+Result<ProfileOption> parse_profile(const std::string& text) {
+    if (text.empty()) return ProfileOption{};
+    const std::vector<std::string> parts = fields(text);
+    ProfileOption profile{.path = parts[0]};
+    if (profile.path.empty()) return Error{"--profile needs the name of a file, or - for standard output"};
+    for (size_t i = 1; i < parts.size(); ++i) {
+        const std::string key = parts[i].substr(0, parts[i].find('=')), value = parts[i].substr(std::min(key.size() + 1, parts[i].size()));
+        const auto number = parse_range(value);
+        const bool one = number && number->first == number->last && number->first;
+        if (key == "every" && one) profile.every = number->first;
+        else if (key == "lines" && one) profile.lines = number->first;
+        else if (key == "symbols" && !value.empty()) {
+            const size_t colon = value.rfind(':');
+            const auto offset = parse_range(colon == std::string::npos ? "" : value.substr(colon + 1));
+            profile.symbols.emplace_back(offset ? value.substr(0, colon) : value, offset ? offset->first : 0);
+        } else return Error{"--profile does not know '" + parts[i] + "'; after the file it takes symbols=FILE[:OFFSET], every=N and lines=N"};
+    }
+    return profile;
 }
 
 Result<SerialOption> parse_serial(const std::string& text) {

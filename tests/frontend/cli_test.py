@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 """The program as its user meets it: exit statuses, sentences, ports.   cli_test.py CALQUE GUESTS-FOLDER"""
+import glob
 import json
 import os
 import pty
@@ -220,6 +221,30 @@ refuses("--trace", folder.name + "/no/such/folder", *quick, names="such")
 refuses("--trace", "/dev/full", *quick, names="/dev/full")
 refuses("--trace", trace + ",colour=red", names="colour")
 refuses("--trace", trace, "--gdb", ":1", names="--gdb")
+
+# ---- coverage and profiles
+covered, profiled, names = path("a.drcov"), path("profile.txt"), path("System.map", b"00000000000f0000 T start\n00000000000f0016 t loop\n")
+profile = f"{profiled},every=1009,symbols={names}"
+plain = run("--serial", "none", "--stop-at", "300000", "--state-hash", guest="busy")
+reports, maps = set(), set(glob.glob("/tmp/perf-*.map"))
+for engine in ("jit", "interp"):
+    r = run("--serial", "none", "--stop-at", "300000", "--state-hash", "--engine", engine, "--coverage", f"{covered},module=bios:0xf0000-0xfffff",
+            "--profile", profile, "--trace", f"{trace},count=100000-100100", guest="busy")
+    check("coverage, profile and trace together change nothing", r.returncode == 0 and r.stdout == plain.stdout and not r.stderr, engine, r.stdout, r.stderr)
+    reports.add(open(profiled).read())
+    head = open(covered, "rb").read().split(b"\n")
+    check("--coverage writes drcov", head[0] == b"DRCOV VERSION: 2" and b"  0, 0x00000000000f0000, 0x0000000000100000, 0x0000000000000000, bios" in head, head[:6])
+    check("a trace beside them has its instructions", print_trace(trace, "instructions").stdout.count(b"\n") == 102)
+check("--profile says the same on each executor", len(reports) == 1 and "ring 0  loop\n" in list(reports)[0], reports)
+r = run("--serial", "none", "--stop-at", "300000", "--profile", "-,every=1009,lines=1", guest="busy")
+check("--profile - prints", r.stdout.startswith(b"instructions 0 to 300000, ") and r.stdout.count(b"\n") == 2, r.stdout)
+for option, value, name in (("--coverage", folder.name + "/no/such", "such"), ("--coverage", covered + ",module=x", "'x'"), ("--coverage", ",x", "file"),
+                            ("--coverage", covered + ",module=x:0-0x100000000", "4 GiB"), ("--profile", folder.name + "/no/such", "such"),
+                            ("--profile", profiled + ",symbols=" + missing, missing), ("--profile", profiled + ",symbols=" + empty, empty),
+                            ("--profile", profiled + ",every=0", "every=0"), ("--profile", profiled + ",colour", "colour")):
+    refuses(option, value, *quick, names=name)
+for file in set(glob.glob("/tmp/perf-*.map")) - maps:
+    os.remove(file)
 
 # ---- serial ports
 both = subprocess.run([calque, "--display", "none", "--bios", f"{guests}/last.bin", "--vgabios", vga, "--memory", "16M", "--serial", "stdio",

@@ -37,6 +37,18 @@ TEST_CASE("options: a trace") {
     CHECK(says(why({"--trace", "x,count=2-1"}), "'2-1' is no range"));
 }
 
+TEST_CASE("options: coverage and a profile") {
+    const auto o = parse_options({"--coverage", "a.drcov,module=C:/x/vmlinux:0x1000-0x1fff", "--profile", "-,every=7,symbols=System.map:0x100,symbols=a:b,lines=3"});
+    REQUIRE(o.has_value());
+    CHECK(o->coverage.path == "a.drcov");
+    REQUIRE(o->coverage.modules.size() == 1);
+    CHECK((o->coverage.modules[0].name == "C:/x/vmlinux" && o->coverage.modules[0].first == 0x1000 && o->coverage.modules[0].last == 0x1fff));
+    CHECK((o->profile.path == "-" && o->profile.every == 7 && o->profile.lines == 3));
+    CHECK(o->profile.symbols == std::vector<std::pair<std::string, u64>>{{"System.map", 0x100}, {"a:b", 0}});
+    CHECK(says(why({"--coverage", "a,module=:1-2"}), "NAME:FIRST-LAST"));
+    CHECK(says(why({"--profile", "a,every=1-2"}), "every=1-2"));
+}
+
 TEST_CASE("options: what a user writes arrives in the configuration") {
     const auto o = parse_options({"--memory", "2G", "--disk", "a,,b.img,readonly=on", "--disk=c.img,snapshot", "--cdrom", "empty",
                                   "--kernel", "k", "--append", "console=ttyS0 quiet", "--serial", "stdio", "--serial=file:x.txt",
