@@ -13,6 +13,7 @@ from guest import check, installer
 
 calque = os.path.abspath(sys.argv[1])
 SCRIPT = os.path.join(os.path.dirname(__file__), "../../tools/calque.gdb")
+LINUX = os.path.join(os.path.dirname(__file__), "../../tools/calque-linux.py")
 gdb = sys.argv[2] if len(sys.argv) > 2 else "gdb"
 LIMIT = 60
 
@@ -268,6 +269,22 @@ def page_fault(g):
     check(g.value("$xmm1.v16_int8[1]") == ord("E"), "XMM1 holds the file's start", g("p $xmm1"))
 
 
+def linux_symbols(g):
+    """The kernel's own symbols, processes and log, from its memory."""
+    check(g.value("$cpl") == 3, "the program runs")
+    g.expect("info symbol $lstar", r"No symbol matches")
+    g(f"source {LINUX}")
+    g.expect("lx-symbols", r"\d{5,} symbols; the kernel's code is at 0xffffffff81")
+    g.expect("info symbol $lstar", r"entry_SYSCALL_64 in section .text")
+    g.expect("lx-version", r"Linux version 6\.")
+    g.expect("lx-ps", r"0xffff\w+\s+0 swapper(?s:.*)0xffff\w+\s+1 init\n")
+    g.expect("lx-dmesg", r"\[\s+0\.000000\] Linux version (?s:.*)Run /init as init process")
+    g.expect("break __do_sys_reboot", r"Breakpoint")
+    g.expect("continue", r"Breakpoint .* in __do_sys_reboot")
+    check(g.value("$cpl") == 0, "the kernel runs")
+    g("delete")
+
+
 def two_debuggers(socket):
     second = Gdb()
     second.expect(f"target remote {socket}", r"another debugger is attached")
@@ -293,6 +310,7 @@ def whole_boot(directory):
     g = detach_and_return(g, socket)
     user_program(g, image)
     page_fault(g)
+    linux_symbols(g)
     power_off(g, machine)
 
 
