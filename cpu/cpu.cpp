@@ -245,6 +245,11 @@ static bool uses_stack(Mn mn) {
     }
 }
 
+static u64 stack_top(const CpuState& s) {
+    if (s.code64()) return s.gpr[RSP];
+    return s.seg[SS].base + (s.gpr[RSP] & (s.seg[SS].big() ? 0xffffffff : 0xffff));
+}
+
 /// What only the instruction's bytes tell. A non-canonical address gives #SS instead of #GP when it was the stack segment's; a pending
 /// x87 exception is reported before whatever the operand in memory gives.
 void Cpu::Impl::refine_fault() {
@@ -267,7 +272,9 @@ void Cpu::Impl::refine_fault() {
     for (const Operand& o : in.op)
         if (o.is_mem()) memory = &o;
     const bool explicit_stack = memory ? memory->seg == SS : in.seg == SS, also_memory = memory && !explicit_stack;
-    const bool implicit_stack = uses_stack(in.mn) && (!also_memory || !canonical(s.gpr[RSP]));
+    // Which of the two it was: what PUSH, POP and CALL with an operand in memory do on the stack is next to its top.
+    const u64 from_top = x.address - stack_top(s) + 8;
+    const bool implicit_stack = uses_stack(in.mn) && (!also_memory || (s.code64() ? from_top : from_top & 0xffffffff) <= 16);
     if (explicit_stack || implicit_stack) s.exception.vector = vec::SS;
 }
 

@@ -41,14 +41,11 @@ u64 wrap(const CpuState& s, u64 linear) { return s.long_active() ? linear : line
 bool find_pieces(CpuState& s, u64 address, unsigned size, Access access, unsigned view, Pieces& out) {
     // Compatibility code itself reaches no more than 4 GiB; what lies above belongs to the system: its tables and stacks.
     const bool system = !s.code64() && s.long_active() && address >> 32;
-    if ((s.code64() || system) && !(canonical(address) && canonical(address + size - 1))) {
+    const bool strange = (s.code64() || system) && !(canonical(address) && canonical(address + size - 1));
+    if (strange || (!system && passes_flat_limit(s, address, size))) {
         raise(s, vec::GP, 0);
         s.exception.noncanonical = true;
-        return false;
-    }
-    if (!system && passes_flat_limit(s, address, size)) {
-        raise(s, vec::GP, 0);
-        s.exception.noncanonical = true;   // #SS where the stack segment was used
+        s.exception.address = address;
         return false;
     }
     while (size) {

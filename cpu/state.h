@@ -111,10 +111,10 @@ struct Exception {
     u8 vector = 0;
     bool has_error = false;
     u32 error = 0;
-    u64 address = 0;     // #PF: the new CR2; #DB: the bits to set in DR6
+    u64 address = 0;     // #PF: the new CR2; #DB: the bits to set in DR6; noncanonical: the address
     bool trap = false;      // #DB: RIP is already behind the instruction
     bool ferr = false;   // not delivered: an x87 error that goes out by FERR#
-    bool noncanonical = false;  // #GP for an address; it is #SS when the instruction went by the stack segment
+    bool noncanonical = false;  // #GP for an address that cannot be; it is #SS when the instruction went by the stack segment
 };
 
 /// For those who look at single instructions (Cpu::run_instructions(), Cpu::stop_at_vector()). The guest cannot see it.

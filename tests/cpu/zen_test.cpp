@@ -120,6 +120,7 @@ TEST_CASE("a block of an undefined instruction goes when any of its bytes change
         CHECK(g.rip() == at::Code + 2);
     }
 }
+
 TEST_CASE("alignment of vectors in VEX forms: not checked on Intel, that of 16 bytes on Zen") {
     struct Case {
         const char* code;
@@ -146,5 +147,32 @@ TEST_CASE("alignment of vectors in VEX forms: not checked on Intel, that of 16 b
                 g.step(2);   // what is behind it is no code
                 CHECK((g.vector() == vec::AC) == (model == kZen && c.zen == vec::AC));
             }
+}
+
+TEST_CASE("CALL, PUSH and POP with an operand in memory: #SS when the stack is what cannot be, else #GP") {
+    struct Case {
+        test::Mode mode;
+        const char* code;
+        u64 rbx, rsp;
+        int vector;
+    };
+    constexpr u64 Odd = u64{1} << 47;
+    const Case cases[] = {
+        {Mode::user32, "FF 13", at::Data, 1, vec::SS},          {Mode::user32, "FF 13", 0xfffffffd, at::Stack, vec::GP},
+        {Mode::user32, "FF 33", at::Data, 3, vec::SS},          {Mode::user32, "FF 33", 0xffffffff, at::Stack, vec::GP},
+        {Mode::user32, "8F 03", at::Data, 0xffffffff, vec::SS}, {Mode::user32, "8F 03", 0xfffffffe, at::Stack, vec::GP},
+        {Mode::user64, "FF 13", at::Data, Odd + 64, vec::SS},   {Mode::user64, "FF 13", Odd, at::Stack, vec::GP},
+        {Mode::user64, "8F 03", at::Data, Odd, vec::SS},        {Mode::user64, "8F 03", Odd + 64, at::Stack, vec::GP},
+    };
+    for (const Engine e : engines())
+        for (const Case& c : cases) {
+            CAPTURE(c.code);
+            CAPTURE(c.rsp);
+            Guest g{e, c.mode, c.code, kZen};
+            g.put(at::Data, at::Code, 8);
+            g.rbx = c.rbx, g.rsp = c.rsp;
+            g.step();
+            CHECK(g.vector() == c.vector);
+        }
 }
 }  // namespace calque::test
