@@ -232,8 +232,11 @@ bool Cpu::Impl::held() {
 
 void Cpu::Impl::deliver_fault() {
     deliver_exception(s);
-    ++s.tracing.faults;
-    if (s.tracing.stepping) cpu->shorten(0);
+    Tracing& t = s.tracing;
+    ++t.faults;
+    if (t.fault_at != s.x.icount()) t.fault_at = s.x.icount(), t.faults_there = 0;
+    ++t.faults_there;
+    if (t.stepping) cpu->shorten(0);
 }
 
 static bool uses_stack(Mn mn) {
@@ -338,7 +341,10 @@ Cpu::Stop Cpu::run_until(u64 target) {
     Stop stop;
     for (;;) {
         if (s_.debug && s_.debug->ends_run()) { stop = Stop::debug; break; }
-        if (!s_.tracing.stopped && i.take_event()) continue;
+        if (!s_.tracing.stopped && i.take_event()) {
+            ++s_.tracing.events;
+            continue;
+        }
         if (std::exchange(s_.tracing.stopped, false)) { stop = Stop::exception; break; }
         if (i.stop_requested.exchange(false, std::memory_order_relaxed)) { stop = Stop::attention; break; }
         if (s_.shut_down) { stop = Stop::shut_down; break; }
@@ -418,7 +424,14 @@ Line& Cpu::smi() { return impl_->smi_pin; }
 EdgeLine& Cpu::ignne() { return impl_->ignne_pin; }
 ApicBus& Cpu::apic_bus() { return *impl_; }
 
-void Cpu::memory_changed(const u8* host, size_t size) { engine_->memory_changed(host, size); }
+void Cpu::memory_changed(const u8* host, size_t size) {
+    if (s_.writes) s_.writes->note(host, size);
+    engine_->memory_changed(host, size);
+}
+void Cpu::watch_writes(WriteWatch* watch) {
+    s_.writes = watch;
+    s_.mmu->hide_watched(s_);
+}
 void Cpu::map_changed() { tlb_flush_all(s_); }
 
 u64 Cpu::local_apic_base() const {

@@ -64,8 +64,10 @@ public:
     void init();             // INIT#: like reset, but keeps caches, x87, APIC base, SMBASE
 
     // ---- for the board
-    /// RAM has been changed by a bus master; the memory map has changed.
+    /// RAM is about to be changed by a bus master; the memory map has changed.
     void memory_changed(const u8* host, size_t size);
+    /// Pages are noted there before their first store, whoever makes it; again after marks in it have been set or cleared. nullptr: no more.
+    void watch_writes(WriteWatch*);
     void map_changed();
     u64 local_apic_base() const;   // for the board: the page answers here, not on the bus
 

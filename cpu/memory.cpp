@@ -309,7 +309,7 @@ bool probe_linear(CpuState& s, u64 address, unsigned size, bool write, Rights r)
 u8* direct(CpuState& s, u64 address, bool write, bool* code) {
     if (s.code64() && !canonical(address)) return nullptr;
     if (s.watching && breakpoints_hit(s, address & ~u64{0xfff}, 4096, true)) return nullptr;
-    if (s.looked_at && (s.observing || s.debug->watches_page(address))) return nullptr;
+    if (s.looked_at && (s.observing || (s.debug && s.debug->watches_page(address)))) return nullptr;
     u32 error;
     const PageEntry* e = translate(s, address, write ? Access::write : Access::read, s.x.mode.view(), error);
     if (!e || !e->host) return nullptr;

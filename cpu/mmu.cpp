@@ -133,8 +133,12 @@ u32 walk(CpuState& s, u64 linear, Access access, unsigned view, Walk& w) {
 
 const PageEntry* translate(CpuState& s, u64 linear, Access access, unsigned view, u32& error) {
     const u64 vpn = linear >> 12;
+    const auto found = [&](const PageEntry& e) {
+        if (s.writes && access == Access::write && (e.flags & page::HostWritable)) [[unlikely]] s.writes->note(e.host);
+        return &e;
+    };
     if (const PageEntry* e = s.mmu->find(vpn); e && permitted(s, e->flags, access, view) && (access != Access::write || (e->flags & page::Dirty)))
-        return e;
+        return found(*e);
     Walk w;
     s.mmu->count_walk();
     const u32 r = walk(s, linear, access, view, w);
@@ -145,7 +149,7 @@ const PageEntry* translate(CpuState& s, u64 linear, Access access, unsigned view
     }
     PageEntry e{vpn, 0, w.flags, w.paddr, nullptr};
     find_memory(s, e);
-    return &s.mmu->insert(e, w.shift);
+    return found(s.mmu->insert(e, w.shift));
 }
 
 void find_memory(CpuState& s, PageEntry& e) {
@@ -167,6 +171,7 @@ void phys_write(CpuState& s, u64 paddr, u64 value, unsigned size) {
     const PhysPage p = s.cpu->memory().page(paddr & ~u64{0xfff});
     if (!p.host || !p.writable) return s.cpu->memory().write(paddr, value, size);
     u8* at = p.host + (paddr & 0xfff);
+    if (s.writes) [[unlikely]] s.writes->note(at);
     for (unsigned i = 0; i < size; ++i) at[i] = static_cast<u8>(value >> (8 * i));
     if (s.cpu->engine().has_code(p.host)) s.cpu->engine().memory_changed(at, size);
 }

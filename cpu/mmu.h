@@ -61,9 +61,10 @@ public:
     void clear_inline(CpuState&, bool keep_global);
     void clear_inline_page(CpuState&, u64 linear);
     void clear_write_tags(CpuState&, const u8* host_page);
-    /// Which pages a debugger watches has changed: their entries stay, but translated code does not see them.
+    /// Which pages a debugger watches, or which have been written, has changed: entries of pages whose accesses (whose first store) somebody
+    /// wants to see stay, but translated code does not find them.
     void hide_watched(CpuState&);
-    /// Where such an entry allows the access; nullptr: none does, as if none were hidden.
+    /// Where an entry allows the access, hidden or not; nullptr: none does. A store that only had to be seen once hides it no more.
     u8* hidden(CpuState&, u64 linear, unsigned size, unsigned view, bool write);
 
 private:

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "cpu/apic.h"
+#include "cpu/debug.h"
 #include "cpu/fpu/x87.h"
 #include "cpu/model.h"
 #include "cpu/system.h"
@@ -303,5 +304,19 @@ Result<void> settle_registers(Cpu& c) {
     paging_changed(s);
     c.check_events();
     return {};
+}
+
+Result<void> change_register(Cpu& c, const Register& r, const RegisterValue& v, bool settles) {
+    CpuState& s = c.state();
+    s.tracing.repeating = false;
+    if (s.debug) s.debug->moved();
+    const RegisterValue old = read_register(c, r);
+    write_register(c, r, v);
+    if (!settles) return {};
+    auto settled = settle_registers(c);
+    if (settled) return settled;
+    write_register(c, r, old);
+    (void)settle_registers(c).has_value();
+    return settled;
 }
 }  // namespace calque

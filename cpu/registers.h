@@ -49,4 +49,6 @@ void write_register(Cpu&, const Register&, const RegisterValue&);
 /// Makes everything that depends on registers agree with them. An error says what no processor of this model can hold; then the state must
 /// be given up (reset, or written anew).
 Result<void> settle_registers(Cpu&);
+/// A debugger's change. `settles`: other state depends on it. After an error all is as before.
+Result<void> change_register(Cpu&, const Register&, const RegisterValue&, bool settles);
 }  // namespace calque

@@ -4,6 +4,7 @@
 
 #include "jit/context.h"
 #include "support/types.h"
+#include "support/write_watch.h"
 
 namespace calque {
 
@@ -125,6 +126,8 @@ struct Tracing {
     bool repeating = false;   // the repeated string instruction at RIP has begun
     u64 repeats = 0;          // iterations beyond the first of each string instruction
     u64 faults = 0;           // instructions that did not retire: a delivery (or its stop) has ended them
+    u64 fault_at = 0, faults_there = 0;   // how many of them when so many instructions, the last such count, had retired
+    u64 events = 0;           // that take_event() has taken
     u64 exceptions = 0;       // all that were delivered, and the last of them
     Exception last;
 };
@@ -170,7 +173,8 @@ struct CpuState {
     Debug* debug = nullptr;    // somebody looks on
     Observer* observer = nullptr;
     bool observing = false;    // the running instruction goes by itself, for the observer
-    bool looked_at = false;    // `observing`, or the debugger watches memory
+    bool looked_at = false;    // `observing`, or the debugger watches memory, or somebody does `writes`
+    WriteWatch* writes = nullptr;   // somebody wants to know which pages are written
     Cpu* cpu = nullptr;
     Mmu* mmu = nullptr;
 

@@ -15,7 +15,7 @@ constexpr u64 kHidden = 1;                // in a tag, which no comparison in tr
 constexpr unsigned kInlineMask = (1u << jit::kTlbBits) - 1;
 u64 page_of(u64 tag) { return tag & ~kHidden; }
 /// Every access to the page goes the slow way, but finds its entry there.
-bool hides(const CpuState& s, u64 linear) { return s.looked_at && (s.observing || s.debug->watches_page(linear)); }
+bool hides(const CpuState& s, u64 linear) { return s.looked_at && (s.observing || (s.debug && s.debug->watches_page(linear))); }
 unsigned large_slot(u64 range) { return static_cast<unsigned>((range ^ range >> 12) & 4095); }
 }  // namespace
 
@@ -114,13 +114,14 @@ void Mmu::fill(CpuState& s, u64 linear, unsigned view, bool write, const PageEnt
     const bool may_write = (e.flags & page::Dirty) && (e.flags & page::HostWritable) &&
                            ((e.flags & page::Write) || (view != mode::ViewUser && !(s.cr0 & cr0::WP))) && !s.cpu->engine().has_code(e.host);
     const u64 hide = hides(s, linear) ? kHidden : 0;
+    const u64 hide_writes = s.writes && !s.writes->seen(e.host) ? kHidden : hide;
     const auto put = [&](bool for_write, bool only_if_free) {
         const unsigned table = jit::tlb_table(view, for_write), i = static_cast<unsigned>(linear >> 12) & kInlineMask;
         jit::TlbEntry& t = s.tlb.data[table][i];
         if (only_if_free && (t.read_tag & t.write_tag) != jit::kNoTag) return;
         if (!(t.spare & kListed)) filled_.push_back(static_cast<u16>(table << jit::kTlbBits | i));
         const u64 tag = linear & ~u64{4095};
-        (for_write ? t.write_tag : t.read_tag) = tag | hide;
+        (for_write ? t.write_tag : t.read_tag) = tag | (for_write ? hide_writes : hide);
         t.addend = reinterpret_cast<u64>(e.host) - tag;
         t.spare = kListed | (e.flags & page::Global ? kGlobal : 0);
     };
@@ -160,20 +161,25 @@ void Mmu::clear_write_tags(CpuState& s, const u8* host_page) {
 }
 
 void Mmu::hide_watched(CpuState& s) {
-    s.looked_at = s.observing || (s.debug && s.debug->watching());
+    s.looked_at = s.observing || s.writes || (s.debug && s.debug->watching());
     jit::TlbEntry* all = &s.tlb.data[0][0];
     for (const u16 i : filled_)
         for (u64* tag : {&all[i].read_tag, &all[i].write_tag}) {
             if (*tag == jit::kNoTag) continue;
             *tag = page_of(*tag);
-            if (hides(s, *tag)) *tag |= kHidden;
+            const bool unseen = s.writes && tag == &all[i].write_tag && !s.writes->seen(reinterpret_cast<const u8*>(*tag + all[i].addend));
+            if (unseen || hides(s, *tag)) *tag |= kHidden;
         }
 }
 
 u8* Mmu::hidden(CpuState& s, u64 linear, unsigned size, unsigned view, bool write) {
-    const jit::TlbEntry& t = s.tlb.data[jit::tlb_table(view, write)][static_cast<unsigned>(linear >> 12) & kInlineMask];
-    if ((((linear + size - 1) & ~u64{4095}) | kHidden) != (write ? t.write_tag : t.read_tag)) return nullptr;
-    return reinterpret_cast<u8*>(linear + t.addend);
+    jit::TlbEntry& t = s.tlb.data[jit::tlb_table(view, write)][static_cast<unsigned>(linear >> 12) & kInlineMask];
+    u64& tag = write ? t.write_tag : t.read_tag;
+    if ((((linear + size - 1) & ~u64{4095}) | kHidden) != (tag | kHidden)) return nullptr;
+    u8* const p = reinterpret_cast<u8*>(linear + t.addend);
+    if (write && s.writes) s.writes->note(p);
+    if (!hides(s, linear)) tag = page_of(tag);
+    return p;
 }
 
 // Entries of numbers that nobody has any more will never be found again.

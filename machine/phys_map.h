@@ -63,7 +63,7 @@ public:
 
     /// The map has changed: forget what page() said.
     std::function<void()> on_change;
-    /// Plain memory is changed by somebody else than the CPU.
+    /// Plain memory is about to be changed by somebody else than the CPU.
     std::function<void(const u8* host, size_t size)> on_memory_write;
 
     // PhysSpace
