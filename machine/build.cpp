@@ -7,6 +7,7 @@
 #include "bios/firmware.h"
 #include "bios/rom_search.h"
 #include "cpu/model.h"
+#include "machine/block/journal_image.h"
 #include "machine/block/overlay_image.h"
 #include "machine/block/raw_image.h"
 #include "machine/machine.h"
@@ -125,7 +126,7 @@ Result<BlockImage*> Machine::open_image(ImageConfig config, const std::string& w
     if ((*image)->size() == 0) return Error{"the " + what + " '" + config.path + "' is empty"};
     if (config.snapshot) image = OverlayImage::open(std::move(*image));
     if (!image) return Error{image.error().message};
-    images_.push_back({config, std::move(*image)});
+    images_.push_back({config, std::make_unique<JournalImage>(std::move(*image))});
     return images_.back().image.get();
 }
 

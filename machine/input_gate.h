@@ -2,6 +2,9 @@
 // which it takes effect, so a list of events and the configuration make a run repeatable.
 #pragma once
 #include <functional>
+#include <map>
+#include <string>
+#include <vector>
 
 #include "machine/config.h"
 #include "support/input_queue.h"
@@ -9,22 +12,28 @@
 namespace calque {
 
 /// Where a machine stands between two instructions. Time moves without instructions while the processor sleeps, and at one count and
-/// time the processor may be asked to run several times without getting further, when all that it does is take an interrupt.
+/// time the processor may be asked to run several times without getting further, when all that it does is take an interrupt. A debugger
+/// can also stop it behind the delivery of a fault.
 struct Moment {
     u64 icount = 0;
     Time time = 0;
     u64 turns = 0;
-    bool operator==(const Moment&) const = default;
+    u64 faults = 0;      // delivered since so many instructions have retired
+    auto operator<=>(const Moment&) const = default;
 };
 
 struct GateEvent {
-    enum class Kind : u8 { input, serial, serial_break, time_skew, power_button, reset, insert_medium };
+    enum class Kind : u8 { input, serial, serial_break, time_skew, power_button, reset, insert_medium, set_memory, set_register, set_msr };
     u64 icount = 0;
     Kind kind{};
     u64 a = 0;           // input: machine time at which it happens, 0 for at once; serial port or drive; time_skew: nanoseconds
     i32 x = 0, y = 0, z = 0;  // the character; what a medium is exchanged for
     InputEvent input{};       // key, motion or button
     ImageConfig medium{};     // what is inserted; its index is x
+    // What a debugger writes. set_memory: a is the address, y says that it is physical; set_register: y says that other state depends on it;
+    // set_msr: a is the number.
+    std::string name{};
+    std::vector<u8> bytes{};
 };
 
 class InputGate {
@@ -40,22 +49,31 @@ public:
     }
     /// From a recording, which has closed the gate to everybody else.
     void replay(const GateEvent& e) { pass(e); }
-    void close() { closed_ = true; }
+    /// What has passed before, in a machine that has gone back: listeners know it.
+    void repeat(const GateEvent& e) {
+        settle_();
+        apply_(e);
+    }
+    void close(bool closed = true) { closed_ = closed; }
     bool closed() const { return closed_; }
     u64 count() const { return count_; }
-    std::function<void(const GateEvent&)> on_event;  // a recorder listens here
+    /// Hears every event before it takes effect.
+    using Listener = std::function<void(const GateEvent&)>;
+    void listen(const void* who, Listener l) { listeners_[who] = std::move(l); }
+    void forget(const void* who) { listeners_.erase(who); }
 
 private:
     void pass(GateEvent e) {
         settle_();
         e.icount = icount_();
         ++count_;
-        if (on_event) on_event(e);
+        for (const auto& [who, listener] : listeners_) listener(e);
         apply_(e);
     }
     std::function<u64()> icount_;
     std::function<void()> settle_;
     Apply apply_;
+    std::map<const void*, Listener> listeners_;
     u64 count_ = 0;
     bool closed_ = false;
 };

@@ -2,6 +2,11 @@
 
 #include <algorithm>
 
+#include "cpu/debug.h"
+#include "cpu/inspect.h"
+#include "cpu/registers.h"
+#include "cpu/system.h"
+#include "machine/block/journal_image.h"
 #include "support/assert.h"
 #include "support/log.h"
 
@@ -11,6 +16,8 @@ Log log{"machine"};
 constexpr unsigned kHopelessDeadlines = 20'000;  // how many timers may fire before HLT with IF = 0 counts as final
 constexpr unsigned kIdleSteps = 4096;            // deadlines that one run() passes without an instruction
 constexpr u64 kHostSlice = 200'000;              // instructions between looks at the wall clock
+
+Error only_replayed() { return {"the machine replays what has been; nobody else can change it"}; }
 }  // namespace
 
 Machine::Stop Machine::run(u64 instructions) {
@@ -21,7 +28,11 @@ Machine::Stop Machine::run(u64 instructions) {
         if (icount() >= stop_at_) return stop(Stop::stop_at);
         if (icount() >= end) return Stop::slice;
         const bool held = icount() >= hold_.icount;
-        if (held && clock_.now() >= hold_.time && turns_ >= hold_.turns) return Stop::slice;
+        if (held && clock_.now() >= hold_.time && turns_ >= hold_.turns) {
+            if (moment() >= hold_) return Stop::slice;
+            if (auto s = run_into_fault()) return *s;
+            continue;
+        }
         if (auto s = take_requests()) return *s;
         u64 target = std::min({end, stop_at_, hold_.icount, icount_at(clock_.next_deadline())});
         if (config_.clock == ClockMode::host) {
@@ -34,15 +45,33 @@ Machine::Stop Machine::run(u64 instructions) {
         }
         const u64 before = icount();
         const bool slept = cpu_->state().halted;
+        const u64 events = cpu_->state().tracing.events;
         const Cpu::Stop why = cpu_->run_until(std::max(target, before));
         clock_.advance_to(icount() + skew_);
         if (icount() != before) idle_steps = 0, hopeless_ = 0, turns_ = 0;
-        else if (why != Cpu::Stop::debug && !(slept && why == Cpu::Stop::halted)) ++turns_;
+        else if (why == Cpu::Stop::debug ? cpu_->state().tracing.events != events : !(slept && why == Cpu::Stop::halted)) ++turns_;
         if (auto s = take_requests()) return *s;
         if (auto s = after_run(why)) return *s;
     }
     return Stop::slice;
 }
+
+/// A debugger had stopped the recorded machine behind the delivery of a fault that the next instruction raises.
+std::optional<Machine::Stop> Machine::run_into_fault() {
+    bool& stepping = cpu_->state().tracing.stepping;
+    const bool before = std::exchange(stepping, true);
+    const Cpu::Stop why = cpu_->run_until(icount() + 1);
+    stepping = before;
+    clock_.advance_to(icount() + skew_);
+    return why == Cpu::Stop::debug || why == Cpu::Stop::shut_down ? after_run(why) : std::nullopt;
+}
+
+Moment Machine::moment() const {
+    const Tracing& t = cpu_->state().tracing;
+    return {icount(), clock_.now(), turns_, t.fault_at == icount() ? t.faults_there : 0};
+}
+
+void Machine::begin_moments() { turns_ = cpu_->state().tracing.faults_there = 0; }
 
 std::optional<Machine::Stop> Machine::after_run(Cpu::Stop why) {
     if (why == Cpu::Stop::halted) return idle();
@@ -121,8 +150,30 @@ void Machine::begin_replay(bool host_clock, bool reboot) {
     config_.reboot = reboot;
 }
 
+void Machine::set_repeating(bool on) {
+    if (on == std::exchange(repeating_, on)) return;
+    if (on) {
+        gate_was_closed_ = gate_.closed(), clock_before_ = config_.clock;
+        gate_.close();
+        if (config_.clock == ClockMode::host) config_.clock = ClockMode::replay;
+        return;
+    }
+    gate_.close(gate_was_closed_);
+    config_.clock = clock_before_;
+    hold_nowhere();
+    resume_clock();
+}
+
+void Machine::end_replay(ClockMode clock) {
+    gate_.close(false);
+    config_.clock = clock;
+    hold_nowhere();
+    resume_clock();
+}
+
 bool Machine::accepts(const GateEvent& e) {
     using Kind = GateEvent::Kind;
+    if (e.kind == Kind::set_register) return find_register(e.name) && e.bytes.size() == sizeof(RegisterValue);
     if (e.kind == Kind::serial || e.kind == Kind::serial_break) return board_->serial(static_cast<unsigned>(e.a));
     if (e.kind != Kind::insert_medium) return true;
     if (!e.y) return board_->cdrom(static_cast<unsigned>(e.a));
@@ -156,7 +207,56 @@ void Machine::apply(const GateEvent& e) {
         requests_.hard_reset = true;
         break;
     case Kind::insert_medium: exchange_medium(e); break;
+    case Kind::set_memory:
+    case Kind::set_register:
+    case Kind::set_msr: set_error_ = set_by_debugger(e); break;
     }
+}
+
+std::optional<Error> Machine::set_by_debugger(const GateEvent& e) {
+    using Kind = GateEvent::Kind;
+    if (e.kind == Kind::set_memory) {
+        const bool ok = e.y ? write_physical(*cpu_, e.a, e.bytes) : write_linear_quietly(*cpu_, e.a, e.bytes);
+        return ok ? std::nullopt : std::optional{Error{"there is no memory"}};
+    }
+    RegisterValue v;
+    for (size_t i = 0; i < e.bytes.size(); ++i) v.word[i / 8] |= u64{e.bytes[i]} << (8 * (i % 8));
+    if (e.kind == Kind::set_msr) {
+        CpuState& s = cpu_->state();
+        if (!write_msr(s, static_cast<u32>(e.a), v.word[0])) return Error{"WRMSR of this value would be #GP"};
+        compute_mode(s);
+        return {};
+    }
+    const auto changed = change_register(*cpu_, *find_register(e.name), v, e.y);
+    return changed ? std::nullopt : std::optional{changed.error()};
+}
+
+bool Machine::set_memory(u64 address, std::span<const u8> in, bool physical) {
+    GateEvent e;
+    e.kind = GateEvent::Kind::set_memory, e.a = address, e.y = physical;
+    e.bytes.assign(in.begin(), in.end());
+    set_error_ = only_replayed();
+    gate_.submit(e);
+    return !set_error_;
+}
+
+Result<void> Machine::set_register(const std::string& name, const std::array<u64, 4>& value, bool settles) {
+    GateEvent e;
+    e.kind = GateEvent::Kind::set_register, e.y = settles, e.name = name;
+    for (const u64 word : value)
+        for (unsigned i = 0; i < 8; ++i) e.bytes.push_back(static_cast<u8>(word >> (8 * i)));
+    set_error_ = only_replayed();
+    gate_.submit(e);
+    return set_error_ ? Result<void>{*set_error_} : Result<void>{};
+}
+
+bool Machine::set_msr(u32 number, u64 value) {
+    GateEvent e;
+    e.kind = GateEvent::Kind::set_msr, e.a = number;
+    for (unsigned i = 0; i < 8; ++i) e.bytes.push_back(static_cast<u8>(value >> (8 * i)));
+    set_error_ = only_replayed();
+    gate_.submit(e);
+    return !set_error_;
 }
 
 // x: index of the image, or -1; y: 1 for a floppy disk; z: whether to insist.
@@ -175,10 +275,28 @@ void Machine::exchange_medium(const GateEvent& e) {
         if (image) drive.insert(image);
     }
     for (auto& i : images_)
-        if (old && i.image.get() == old) i.image.reset();  // closes and unlocks the file
+        if (old && !keep_media_ && i.image.get() == old) i.image.reset();  // closes and unlocks the file
 }
 
-static Error only_replayed() { return {"the machine replays a recording; nobody else can change its media"}; }
+std::vector<BlockImage*> Machine::media() const {
+    std::vector<BlockImage*> out;
+    for (unsigned n = 0; n < config_.cdroms.size(); ++n) out.push_back(board_->cdrom(n)->medium());
+    for (unsigned n = 0; board_->floppy() && n < 2; ++n) out.push_back(board_->floppy()->drive(n).medium());
+    return out;
+}
+
+/// Into drives whose state is loaded afterwards.
+void Machine::put_media(const std::vector<BlockImage*>& media) {
+    size_t n = 0;
+    for (unsigned d = 0; d < config_.cdroms.size(); ++d, ++n) {
+        AtapiCdrom& drive = *board_->cdrom(d);
+        if (drive.medium() == media[n]) continue;
+        drive.eject(true);
+        if (media[n]) drive.insert(media[n]);
+    }
+    for (unsigned d = 0; board_->floppy() && d < 2; ++d, ++n)
+        if (FloppyDrive& drive = board_->floppy()->drive(d); drive.medium() != media[n]) drive.insert(media[n]);
+}
 
 Result<void> Machine::change_cdrom(unsigned n, const std::string& path, bool force) {
     if (gate_.closed()) return only_replayed();

@@ -17,7 +17,7 @@ struct SavedConfig;    // snapshot/config_state.h
 class SectionReader;   // snapshot/sections.h
 class SectionWriter;
 class StateHash;       // state_hash.h
-class OverlayImage;    // block/overlay_image.h
+class JournalImage;    // block/journal_image.h
 
 class Machine final : public InputSink, public DisplaySource {
 public:
@@ -45,7 +45,7 @@ public:
         if (stopped_ == Stop::stop_at) stopped_.reset();
     }
     u64 icount() const { return cpu_->icount(); }
-    Moment moment() const { return {icount(), clock_.now(), turns_}; }
+    Moment moment() const;
     Time time() const { return clock_.now(); }
     /// After Stop::idle: wall time until the machine has something to do; kNever if only input can wake it.
     Time sleep_time() const;
@@ -90,11 +90,25 @@ public:
     /// Everything buffered for image files reaches them.
     Result<void> flush();
 
+    // ---- what a debugger changes comes through the gate too
+    /// False when some of it is no RAM (then a part may have been written).
+    bool set_memory(u64 address, std::span<const u8>, bool physical);
+    /// `settles`: other state depends on the register. After an error all is as before.
+    Result<void> set_register(const std::string& name, const std::array<u64, 4>& value, bool settles);
+    bool set_msr(u32 number, u64 value);
+
     // ---- replay (docs/record-replay.md)
+    /// Moments are counted from here.
+    void begin_moments();
     /// The gate is for the recording only from now on, which has all idle time in it if it was made with the host's clock.
     void begin_replay(bool host_clock, bool reboot);
     /// run() returns Stop::slice there, if it comes by.
     void hold_at(const Moment& m) { hold_ = m; }
+    void hold_nowhere() { hold_ = {kNeverCount, kNever, 0}; }
+    /// The machine has gone back: the gate is closed and time moves by events, until it is where it was.
+    void set_repeating(bool);
+    /// The recording that it replays is left: from here on it is a machine as any other.
+    void end_replay(ClockMode);
     /// What the event is for exists.
     bool accepts(const GateEvent&);
     /// Opens an image for an insert_medium event; its number.
@@ -103,13 +117,16 @@ public:
     // ---- checkpoints (machine/replay/history.h)
     /// All but RAM and disks.
     struct Parts {
-        u64 turns = 0;
+        u64 turns = 0, fault_at = 0, faults_there = 0;
+        std::vector<BlockImage*> media;   // of CD-ROM drives, then floppy drives
         std::vector<std::vector<u8>> states;
     };
     Parts save_parts();
     void load_parts(const Parts&);   // of this machine
-    /// One for each hard disk and floppy drive; null where no changes are kept apart.
-    std::vector<OverlayImage*> overlays();
+    /// All images that have been opened; null where one is closed.
+    std::vector<JournalImage*> images();
+    /// Media stay open when they are taken out.
+    void keep_media() { keep_media_ = true; }
 
     // ---- snapshots (docs/snapshots.md)
     /// The complete machine into a file, which has its name only when it is whole. Not while run() is on the stack.
@@ -132,8 +149,12 @@ private:
     Result<SavedConfig> describe();
     Result<void> make_cpu();
     void settle();
+    std::optional<Stop> run_into_fault();
     void apply(const GateEvent&);
     void exchange_medium(const GateEvent&);
+    std::optional<Error> set_by_debugger(const GateEvent&);
+    std::vector<BlockImage*> media() const;
+    void put_media(const std::vector<BlockImage*>&);
     void on_earlier_deadline(Time);
     void set_smm(bool active);
     void hard_reset();
@@ -162,7 +183,7 @@ private:
     std::unique_ptr<Proxy> proxy_;
     struct OpenImage {
         ImageConfig config;
-        std::unique_ptr<BlockImage> image;   // null: it has been taken out
+        std::unique_ptr<JournalImage> image;   // null: it has been taken out
     };
     std::vector<OpenImage> images_;
     std::vector<BlockImage*> disk_images_;  // of the hard disks, in the order of the configuration
@@ -188,6 +209,9 @@ private:
     u32 exit_value_ = 0;
     u64 resets_ = 0, triple_faults_ = 0, triple_fault_rip_ = 0;
     bool button_heard_ = false, input_taken_ = false;
+    std::optional<Error> set_error_;   // of what a debugger wanted to write
+    bool keep_media_ = false, repeating_ = false, gate_was_closed_ = false;
+    ClockMode clock_before_{};
     unsigned hopeless_ = 0;  // deadlines passed in a row in HLT with interrupts off
 };
 }  // namespace calque

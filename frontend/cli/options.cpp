@@ -14,7 +14,7 @@ using Strings = std::vector<std::string>;
 // Values as text; what they mean is found out below, where a sentence can say what is wrong.
 struct Raw {
     std::string memory = "512M", cpu, bios, vgabios, boot, kernel, initrd, append, display = "auto", engine = "jit", clock, stop_at,
-                rtc, jit_disable, screenshot, debugcon, firmware_log, control, name, config, gdb, save, save_at, load, record, replay, until, trace, coverage, profile, warm = "12";
+                rtc, jit_disable, screenshot, debugcon, firmware_log, control, name, config, gdb, save, save_at, load, record, replay, until, history, trace, coverage, profile, warm = "12";
     Strings disk, cdrom, floppy, serial, parallel, device, log;
 };
 
@@ -76,6 +76,7 @@ void describe(Descriptions& d, Raw& r) {
         ("warm", text(r.warm, "N"), "executions before a block is translated");
     d.diagnosis.add_options()
         ("gdb", text(r.gdb, "HOST:PORT"), "let GDB connect to HOST:PORT, :PORT or unix:PATH (target remote HOST:PORT)")
+        ("history", text(r.history, "SIZE"), "with --gdb: how much of the host's memory may keep what has been, for going back; 1G by default, 0 for none")
         ("trace", text(r.trace, "FILE[,FILTER]"), "write what the processor does, for calque trace FILE; FILTER: instructions, memory, interrupts, "
                                                   "ports, count=A-B, address=A-B, data=A-B, ring=N, cr3=N")
         ("coverage", text(r.coverage, "FILE[,OPTION]"), "at the end, write which code has run, as drcov does; option module=NAME:FIRST-LAST")
@@ -260,6 +261,12 @@ Result<Options> parse_options(const std::vector<std::string>& arguments) {
     o.name = raw.name, o.screenshot = raw.screenshot, o.debugcon = raw.debugcon, o.firmware_log = raw.firmware_log;
     o.control = raw.control, o.log = raw.log, o.gdb = raw.gdb;
     o.gdb_wait = given.count("wait");
+    if (!raw.history.empty()) {
+        auto size = raw.history == "0" ? Result<u64>{0} : parse_size(raw.history);
+        if (!size) return Error{"--history: " + size.error().message};
+        if (o.gdb.empty()) return Error{"--history is for going back under a debugger; --gdb says where it connects"};
+        o.history = *size;
+    }
     if (auto trace = parse_trace(raw.trace); !trace) return trace.error();
     else o.trace = *trace;
     if (auto coverage = parse_coverage(raw.coverage); !coverage) return coverage.error();

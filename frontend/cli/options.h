@@ -44,6 +44,7 @@ struct Options {
     std::optional<ClockMode> clock;
     std::optional<i64> rtc_epoch;
     std::optional<u64> stop_at;
+    u64 history = kGiB;           // of host memory, for going back under a debugger
     std::optional<u64> save_at;   // when to write `save`; else at the end
     bool state_hash = false, stats = false;
     bool gdb_wait = false;        // nothing runs before a debugger says so

@@ -121,13 +121,15 @@ Result<void> Session::open_sockets() {
     }
     if (options_.gdb.empty()) return {};
     const auto monitor = [this](std::string_view line) { return HumanMonitor{*this}.run(line); };
-    gdb_machine_ = std::make_unique<GdbMachine>(*machine_, GdbMachine::Owner{[this] { quit(); }, monitor}, options_.gdb_wait);
+    gdb_machine_ = std::make_unique<GdbMachine>(*machine_, GdbMachine::Owner{[this] { quit(); }, monitor, [this] { return listen(); }, [this] { branched(); }}, options_.gdb_wait);
     auto gdb = GdbServer::create(options_.gdb, *gdb_machine_);
     if (!gdb) return gdb.error();
     gdb_ = std::move(*gdb);
-    if (!player_) return {};
-    history_ = std::make_unique<History>(*machine_, *player_);
-    gdb_machine_->set_history(history_.get(), player_.get());
+    if (!options_.history) return {};
+    History::Limits limits;
+    limits.memory = options_.history;
+    history_ = std::make_unique<History>(*machine_, player_.get(), limits);
+    gdb_machine_->set_history(history_.get());
     // What has been said once is not said again.
     for (SerialSocket* socket : sockets()) socket->muted = [this] { return history_->repeating(); };
     return {};
@@ -197,11 +199,14 @@ void Session::run_slice() {
     const auto before = WallClock::now();
     const u64 icount = machine_->icount();
     if (gdb_machine_ && gdb_machine_->wants_back()) {
+        // A recording ends at the furthest place, should another future begin.
+        if (recorder_ && !in_the_past())
+            if (auto r = recorder_->check(); !r) return finish(1, r.error().message);
         gdb_machine_->go_back(gdb_->stub());
         return void(idle_ = standing());
     }
-    const Machine::Stop why = player_ ? player_->run(history_ ? std::min(slice_, history_->most()) : slice_) : machine_->run(slice_);
-    if (history_) history_->advance();
+    const bool past = in_the_past();
+    const Machine::Stop why = history_ ? history_->run(slice_) : player_ ? player_->run(slice_) : machine_->run(slice_);
     const double took = seconds(WallClock::now() - before);
     running_seconds_ += took;
     if (machine_->icount() - icount >= slice_ / 2) {
@@ -210,7 +215,9 @@ void Session::run_slice() {
     }
     idle_ = why == Machine::Stop::idle;
     handle(why);
-    if (player_) after_replay();
+    if (history_ && history_->failure()) finish(1, *history_->failure());
+    if (past) idle_ = standing();   // what has been needs no waiting
+    else if (player_) after_replay();
     report_restarts();
 }
 
@@ -253,9 +260,31 @@ void Session::after_replay() {
     finish(0, text);
 }
 
+/// While the machine goes back. False: nobody is there to be told.
+bool Session::listen() {
+    if (window_) window_->poll();
+    if (control_) control_->poll();
+    gdb_->poll();
+    if (signal_seen) cause_ = ControlServer::Cause::signal, finish(128 + signal_seen);
+    return !status_ && gdb_->stub();
+}
+
+/// A debugger has changed what was, or a replay: from here on the run is a new one.
+void Session::branched() {
+    const std::string where = "at instruction " + std::to_string(machine_->icount());
+    if (player_) say("the debugger has changed the machine " + where + ": it leaves the recording");
+    else say("the debugger has changed the past " + where + ": what came later is forgotten");
+    player_.reset();
+    held_ = false;
+    if (!recorder_) return;
+    if (auto r = recorder_->stop_here(); !r) say(r.error().message);
+    else say("the recording '" + options_.record + "' ends where the machine was before it went back");
+    recorder_.reset();
+}
+
 void Session::keep_recording() {
     const auto now = WallClock::now();
-    if (!recorder_ || status_ || now - recorded_ < kRecordEvery) return;
+    if (!recorder_ || status_ || in_the_past() || now - recorded_ < kRecordEvery) return;
     recorded_ = now;
     if (auto r = recorder_->check(); !r) finish(1, r.error().message);
 }
@@ -313,7 +342,7 @@ void Session::report_restarts() {
 
 void Session::poll_outside() {
     const bool stood = standing();
-    if (!player_) pump_serial();
+    if (!player_ && !in_the_past()) pump_serial();
     else flush_ports();
     if (window_) {
         window_->poll();
@@ -404,7 +433,7 @@ void Session::say(const std::string& sentence) {
 
 int Session::end_of_run() {
     const u64 hash = options_.state_hash ? machine_->state_hash() : 0;
-    const Result<void> recording = recorder_ ? recorder_->finish() : Result<void>{};
+    const Result<void> recording = !recorder_ ? Result<void>{} : in_the_past() ? recorder_->stop_here() : recorder_->finish();
     const Result<void> looking_on = onlookers_ ? onlookers_->finish() : Result<void>{};
     const bool save_now = !options_.save.empty() && !options_.save_at;
     const Result<void> saving = save_now ? save() : Result<void>{};   // before drain() moves time

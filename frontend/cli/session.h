@@ -43,6 +43,9 @@ private:
     void handle(Machine::Stop);
     void at_stop();
     void after_replay();
+    bool listen();
+    void branched();
+    bool in_the_past() const { return history_ && history_->repeating(); }
     void keep_recording();
     void keep_looking_on();
     bool from_file() const { return !options_.load.empty() || !options_.replay.empty(); }
@@ -93,7 +96,7 @@ private:
     std::unique_ptr<Recorder> recorder_;
     std::unique_ptr<Onlookers> onlookers_;
     std::unique_ptr<Player> player_;
-    std::unique_ptr<History> history_;   // of a replay under a debugger
+    std::unique_ptr<History> history_;   // under a debugger
     std::unique_ptr<SdlWindow> window_;
     std::unique_ptr<ControlServer> control_;
     std::unique_ptr<GdbMachine> gdb_machine_;

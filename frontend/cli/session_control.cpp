@@ -49,6 +49,7 @@ void Session::system_reset() {
     cause_ = ControlServer::Cause::client;
     held_ = false;
     if (gdb_machine_) gdb_machine_->end_hold();
+    if (in_the_past() && history_->branch()) branched();
     machine_->reset();
 }
 

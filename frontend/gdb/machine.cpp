@@ -25,6 +25,7 @@ GdbMachine::GdbMachine(Machine& m, Owner owner, bool standing)
     : machine_{m}, cpu_{m.cpu()}, owner_{std::move(owner)}, debug_{cpu_}, registers_{cpu_}, monitor_{m, debug_, registers_, owner_.monitor},
       standing_{standing} {
     debug_.resume(false);
+    monitor_.on_change = [this] { change(); };
 }
 
 std::string GdbMachine::cpu_state(unsigned) {
@@ -46,7 +47,20 @@ size_t GdbMachine::read_memory(unsigned, u64 address, std::span<u8> out) {
 }
 
 bool GdbMachine::write_memory(unsigned, u64 address, std::span<const u8> in) {
-    return monitor_.physical() ? write_physical(cpu_, address, in) : write_linear_quietly(cpu_, address, in);
+    change();
+    return machine_.set_memory(address, in, monitor_.physical());
+}
+
+Result<void> GdbMachine::write_register(unsigned, unsigned n, std::span<const u8> in) {
+    return registers_.write(n, in, [this](const Register& r, const RegisterValue& v, bool settles) {
+        change();
+        return machine_.set_register(r.name, {v.word[0], v.word[1], v.word[2], v.word[3]}, settles);
+    });
+}
+
+/// What has been behind this place will not be.
+void GdbMachine::change() {
+    if (history_ && history_->branch() && owner_.branched) owner_.branched();
 }
 
 // GDB takes what no region names as inaccessible, asks once, and means linear addresses: everything could be memory some time.
@@ -87,6 +101,13 @@ Result<void> GdbMachine::resume(const GdbMotion& m) {
     if (standing_) machine_.resume_clock();
     standing_ = false, resumed_ = true;
     return {};
+}
+
+bool GdbMachine::halt() {
+    if (going_back_) return interrupted_ = true, false;
+    back_.reset();
+    standing_ = true;
+    return true;
 }
 
 void GdbMachine::release() {

@@ -19,14 +19,18 @@ public:
         std::function<void()> quit;
         /// A command that this one does not know.
         std::function<std::string(std::string_view)> monitor;
+        /// What the outside wants while the machine goes back; false: no client is left, or the run is over.
+        std::function<bool()> listen{};
+        /// The debugger has changed the past, or a replay: another future begins.
+        std::function<void()> branched{};
     };
     /// `standing`: nothing runs before a client says so.
     GdbMachine(Machine&, Owner, bool standing);
 
     /// Machine::run() must not be called.
     bool standing() const { return standing_; }
-    /// A replay has a history: the machine can go back in it.
-    void set_history(History* h, Player* p) { history_ = h, player_ = p; }
+    /// The machine can go back in it.
+    void set_history(History* h) { history_ = h; }
     /// GDB wants it to: instead of the next run, go_back().
     bool wants_back() const { return back_.has_value(); }
     void go_back(GdbStub* stub);
@@ -44,7 +48,7 @@ public:
     std::span<const GdbRegister> registers() const override { return registers_.all(); }
     std::string description() const override { return registers_.description(); }
     void read_register(unsigned, unsigned n, std::span<u8> out) override { registers_.read(n, out); }
-    Result<void> write_register(unsigned, unsigned n, std::span<const u8> in) override { return registers_.write(n, in); }
+    Result<void> write_register(unsigned, unsigned n, std::span<const u8> in) override;
     u64 pc(unsigned) override { return registers_.pc(); }
     std::span<const unsigned> expedited() const override { return registers_.expedited(); }
     size_t read_memory(unsigned cpu, u64 address, std::span<u8> out) override;
@@ -52,7 +56,7 @@ public:
     std::string memory_map() override;
     void set_points(const std::vector<GdbPoint>&) override;
     Result<void> resume(const GdbMotion&) override;
-    void halt() override { standing_ = true; }
+    bool halt() override;
     bool can_reverse() const override { return history_; }
     void kill() override { owner_.quit(); }
     void release() override;
@@ -61,7 +65,9 @@ public:
 private:
     GdbStop stop_of_hit();
     void arm();
-    bool run_to(u64 icount);
+    void change();
+    void listen();
+    bool run_to(const History::Place&);
     bool last_hit();
     bool step_back();
     Machine& machine_;
@@ -74,7 +80,7 @@ private:
     std::string hold_;
     bool standing_, resumed_ = false;
     History* history_ = nullptr;
-    Player* player_ = nullptr;
+    bool going_back_ = false, interrupted_ = false, alone_ = false;   // alone: the client has gone meanwhile
     std::optional<GdbMotion> back_;
 };
 }  // namespace calque

@@ -261,8 +261,8 @@ std::string GdbMonitor::msr(const Words& words) {
     if (words.size() == 2) {
         const auto v = number(words[1]);
         if (!v) return v.error().message;
-        if (!write_msr(s, static_cast<u32>(*n), *v)) return "WRMSR of this value would be #GP\n";
-        compute_mode(s);
+        if (on_change) on_change();
+        if (!machine_.set_msr(static_cast<u32>(*n), *v)) return "WRMSR of this value would be #GP\n";
     }
     u64 v;
     if (!read_msr(s, static_cast<u32>(*n), v)) return "RDMSR of this number would be #GP\n";

@@ -23,6 +23,8 @@ public:
     bool physical() const { return physical_; }
     /// A sentence about an event that has stopped the machine.
     std::string describe(const Debug::Hit&) const;
+    /// Before a command changes the machine.
+    std::function<void()> on_change;
     /// Nobody wants to stop anywhere any more.
     void release();
 

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <set>
 
-#include "cpu/debug.h"
 
 namespace calque {
 namespace {
@@ -152,34 +151,24 @@ void GdbRegisters::read(unsigned n, std::span<u8> out) {
     for (unsigned i = 0; i < out.size(); ++i) out[i] = static_cast<u8>(v.word[i / 8] >> (8 * (i % 8)));
 }
 
-Result<void> GdbRegisters::set_pc(u64 linear) {
-    CpuState& s = cpu_.state();
+Result<void> GdbRegisters::set_pc(u64 linear, const Setter& set) {
+    const CpuState& s = cpu_.state();
     const u64 offset = s.code64() ? linear : (linear - s.seg[CS].base) & 0xffffffff;
     if (!s.code64() && offset > s.seg[CS].limit) return Error{"that address lies outside of the code segment: set cs, or cs_base, first"};
-    s.x.rip = offset;
-    return {};
+    return set(*find_register("rip"), offset, false);
 }
 
-Result<void> GdbRegisters::write(unsigned n, std::span<const u8> in) {
+Result<void> GdbRegisters::write(unsigned n, std::span<const u8> in, const Setter& set) {
     const Row& r = rows_[n];
     RegisterValue v;
     for (unsigned i = 0; i < in.size(); ++i) v.word[i / 8] |= u64{in[i]} << (8 * (i % 8));
-    cpu_.state().tracing.repeating = false;
-    if (cpu_.state().debug) cpu_.state().debug->moved();
-    if (r.special == Special::pc) return set_pc(public_[n].bits == 32 ? v.word[0] | (pc() & ~u64{0xffffffff}) : v.word[0]);
+    if (r.special == Special::pc) return set_pc(public_[n].bits == 32 ? v.word[0] | (pc() & ~u64{0xffffffff}) : v.word[0], set);
     if (r.special != Special::none) return Error{public_[n].name + " cannot be changed"};
-    const RegisterValue old = read_register(cpu_, *r.source);
     if (r.first_word) {
         const RegisterValue high = v;
-        v = old;
+        v = read_register(cpu_, *r.source);
         v.word[2] = high.word[0], v.word[3] = high.word[1];
     }
-    write_register(cpu_, *r.source, v);
-    if (!r.settles) return {};
-    auto settled = settle_registers(cpu_);
-    if (settled) return settled;
-    write_register(cpu_, *r.source, old);
-    (void)settle_registers(cpu_).has_value();
-    return settled;
+    return set(*r.source, v, r.settles);
 }
 }  // namespace calque

@@ -1,6 +1,7 @@
 // The processor's registers as GDB sees them (docs/decisions/0008-gdb-registers.md): the names of its 32-bit and 64-bit architectures at
 // once, so that `set architecture` works at any time, and everything else of cpu/registers.h in a feature of our own.
 #pragma once
+#include <functional>
 #include <span>
 #include <string>
 #include <vector>
@@ -19,7 +20,9 @@ public:
     /// target.xml. The architecture in it is that of the code the processor runs now.
     std::string description() const;
     void read(unsigned n, std::span<u8> out);
-    Result<void> write(unsigned n, std::span<const u8> in);
+    /// How a register is changed; `settles`: other state depends on it.
+    using Setter = std::function<Result<void>(const Register&, const RegisterValue&, bool settles)>;
+    Result<void> write(unsigned n, std::span<const u8> in, const Setter&);
     /// Numbers of the program counter and the stack and frame pointers, under both names.
     std::span<const unsigned> expedited() const { return expedited_; }
     /// The linear address of the next instruction.
@@ -39,7 +42,7 @@ private:
     void add_special(const std::string& feature, const std::string& name, Special, unsigned bits);
     void add_the_rest();
     RegisterValue value(unsigned n);
-    Result<void> set_pc(u64 linear);
+    Result<void> set_pc(u64 linear, const Setter&);
 
     Cpu& cpu_;
     std::vector<GdbRegister> public_;

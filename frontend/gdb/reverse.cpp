@@ -1,5 +1,5 @@
-// Going back in a replay: to the nearest checkpoint before, and forward from there. The guest's past repeats itself to the bit, so that the
-// n-th stop of one run is the n-th of the next.
+// Going back: to the nearest checkpoint before, and forward from there. The guest's past repeats itself to the bit, so that the n-th stop of
+// one run is the n-th of the next.
 #include <algorithm>
 
 #include "frontend/gdb/machine.h"
@@ -7,37 +7,60 @@
 
 namespace calque {
 namespace {
-constexpr u64 kRunUp = 64;   // instructions that are stepped one by one before the place to step back from
+constexpr u64 kRunUp = 64;            // instructions that are stepped one by one before the place to step back from
+constexpr u64 kBetweenLooks = 2'000'000;   // instructions between looks at what the client wants
+constexpr u8 kSigInt = 2;
+}  // namespace
+
+void GdbMachine::listen() {
+    if (!owner_.listen || owner_.listen()) return;
+    interrupted_ = alone_ = true;
 }
 
-// Forward until the count, with stops if there are any: true when one has come before.
-bool GdbMachine::run_to(u64 icount) {
-    while (machine_.icount() < icount && !player_->failure() && !player_->ended()) {
-        const u64 before = machine_.icount();
-        const Machine::Stop s = player_->run(std::min(icount - before, history_->most()));
-        history_->advance();
+// Forward until the place, with stops if there are any: true when one has come first.
+bool GdbMachine::run_to(const History::Place& goal) {
+    while (history_->place() < goal && !history_->failure()) {
+        const Moment before = machine_.moment();
+        const Machine::Stop s = history_->run_to(goal, kBetweenLooks);
         if (s == Machine::Stop::debug) return true;
-        if (s != Machine::Stop::slice && machine_.icount() == before) return false;
+        if (s != Machine::Stop::slice && machine_.moment() == before) return false;
+        listen();
+        if (interrupted_) return false;
     }
     return false;
 }
 
-/// To the last stop before here. False: there is none, and the machine is where its history begins.
+/// To the last stop before here. False: there is none, and the machine is where its history begins; or it was interrupted, and is behind
+/// what has not been searched yet.
 bool GdbMachine::last_hit() {
-    u64 end = machine_.icount();
-    for (size_t point = history_->before(end ? end - 1 : 0) + 1; point-- > 0;) {
+    const History::Place origin = history_->place();
+    History::Place end = origin;
+    size_t point = history_->before(origin);
+    if (point && history_->place_of(point) == origin) --point;
+    for (;; --point) {
         const auto hits_before = [&](u64 most) {
             history_->restore(point);
             u64 hits = 0;
             while (hits < most) {
                 debug_.resume(false);
-                if (!run_to(end) || machine_.icount() >= end) break;
+                // A watched access may be the last thing before the end.
+                if (!run_to(end) || history_->place() >= origin) break;
                 ++hits;
             }
             return hits;
         };
-        if (const u64 hits = hits_before(~u64{0})) return hits_before(hits) == hits;
-        end = history_->icount_of(point) + 1;   // a watched access may be the last thing before the checkpoint
+        const u64 hits = hits_before(~u64{0});
+        if (!interrupted_ && hits && hits_before(hits) == hits) return true;
+        if (interrupted_) {
+            debug_.set_breakpoints({});
+            debug_.set_watches({});
+            debug_.resume(false);
+            while (history_->place() < end && !history_->failure()) history_->run_to(end, kBetweenLooks);
+            arm();
+            return false;
+        }
+        if (point == 0) break;
+        end = history_->place_of(point);
     }
     history_->restore(0);
     return false;
@@ -45,26 +68,27 @@ bool GdbMachine::last_hit() {
 
 /// To the instruction before, as stepping forward counts them: a repeated string instruction is one, and the delivery of a fault is one.
 bool GdbMachine::step_back() {
-    const u64 here = machine_.icount(), pc = registers_.pc();
-    const auto positions = [&](u64 start, u64 most) {
-        history_->restore(history_->before(start));
+    const History::Place origin = history_->place();
+    const u64 here = origin.at.icount;
+    // Steps from `start` to here, at most so many.
+    const auto steps = [&](u64 start, u64 most) {
+        history_->restore(history_->before({{start, 0, 0, 0}, 0}));
         debug_.resume(false);
-        run_to(start);
+        while (machine_.icount() < start && history_->place() < origin && !history_->failure()) history_->run_to(origin, start - machine_.icount());
         u64 n = 0;
-        for (; n < most && machine_.icount() <= here; ++n) {
-            if (machine_.icount() == here && registers_.pc() == pc) break;
+        for (; n < most && history_->place() < origin && !history_->failure(); ++n) {
             debug_.resume(true);
-            run_to(here + 1);
+            run_to(origin);
         }
         return n;
     };
     debug_.set_breakpoints({});
     debug_.set_watches({});
     bool stepped = false;
-    for (u64 run_up = kRunUp; !stepped; run_up *= kRunUp) {
-        const u64 begin = history_->begin(), start = here - std::min(here - begin, run_up);
-        const u64 n = positions(start, ~u64{0});
-        if (n) stepped = positions(start, n - 1) == n - 1;
+    for (u64 run_up = kRunUp; !stepped && !interrupted_; run_up *= kRunUp) {
+        const u64 begin = history_->begin().at.icount, start = here - std::min(here - begin, run_up);
+        const u64 n = steps(start, ~u64{0});
+        if (n && !interrupted_) stepped = steps(start, n - 1) == n - 1;
         if (start == begin) break;
     }
     arm();
@@ -74,12 +98,17 @@ bool GdbMachine::step_back() {
 void GdbMachine::go_back(GdbStub* stub) {
     const GdbMotion motion = *back_;
     back_.reset();
-    resumed_ = false;
+    resumed_ = interrupted_ = alone_ = false;
+    going_back_ = true;
     const bool go = motion.kind == GdbMotion::Kind::go;
     const bool found = go ? last_hit() : step_back();
-    if (player_->failure()) stub->stopped({.why = GdbStop::Why::event, .message = *player_->failure()});
-    else if (!found) stub->stopped({.why = GdbStop::Why::history_begins});
-    else stub->stopped(go ? stop_of_hit() : GdbStop{.why = GdbStop::Why::step});
+    going_back_ = false;
+    using Why = GdbStop::Why;
+    if (alone_) return void(standing_ = true);
+    if (history_->failure()) stub->stopped({.why = Why::event, .message = *history_->failure()});
+    else if (interrupted_) stub->stopped({.why = Why::halted, .signal = kSigInt});
+    else if (!found) stub->stopped({.why = Why::history_begins});
+    else stub->stopped(go ? stop_of_hit() : GdbStop{.why = Why::step});
     standing_ = !resumed_;
 }
 }  // namespace calque

@@ -76,9 +76,7 @@ void GdbStub::packet(const std::string& payload) {
 // ---- motion
 
 void GdbStub::interrupt() {
-    if (!moving_) return;
-    target_.halt();
-    report({.signal = kSigInt});
+    if (moving_ && target_.halt()) report({.signal = kSigInt});
 }
 
 std::string GdbStub::stop_text(const GdbStop& s) {
@@ -191,9 +189,7 @@ void GdbStub::vcont(Text& t) {
     if (motion) return move(*motion);
     if (!stop) return wrong();
     ok();
-    if (!moving_) return;
-    target_.halt();
-    report({.signal = 0});
+    if (moving_ && target_.halt()) report({.signal = 0});
 }
 
 void GdbStub::ctrl_c(Text&) {
@@ -205,7 +201,7 @@ void GdbStub::ctrl_c(Text&) {
 void GdbStub::notified(Text&) { ok(); }
 
 void GdbStub::move_back(GdbMotion::Kind kind) {
-    if (!target_.can_reverse()) return error("the machine can only run forwards: going back needs a recording of the run");
+    if (!target_.can_reverse()) return error("the machine can only run forwards: --history says how much memory its past may have");
     move({.kind = kind, .backwards = true});
 }
 void GdbStub::go_back(Text&) { move_back(GdbMotion::Kind::go); }

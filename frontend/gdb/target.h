@@ -78,7 +78,8 @@ public:
     // ---- motion
     virtual void set_points(const std::vector<GdbPoint>&) = 0;   // instead of all earlier ones
     virtual Result<void> resume(const GdbMotion&) = 0;
-    virtual void halt() = 0;
+    /// False: it cannot at once; stopped() will tell.
+    virtual bool halt() = 0;
     virtual bool can_reverse() const = 0;
     virtual void kill() = 0;                           // the client wants the end of it all
     /// The client is gone: nothing of its wishes stays.

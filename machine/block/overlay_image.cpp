@@ -76,25 +76,6 @@ std::vector<u64> OverlayImage::changed_pieces() const {
     return out;
 }
 
-void OverlayImage::note(u64 piece) {
-    const auto [entry, fresh] = journal_->try_emplace(piece);
-    if (!fresh || !changed(piece)) return;
-    entry->second.resize(kPiece);
-    const u64 start = piece * kPiece;
-    read(start, std::span{entry->second}.first(std::min(kPiece, size() - start)));
-}
-
-void OverlayImage::undo(const Undo& pieces) {
-    for (const auto& [piece, bytes] : pieces) {
-        if (bytes.empty()) {
-            if (changed(piece)) changed_[piece / 64] &= ~(u64{1} << piece % 64);
-        } else {
-            set_changed(piece);
-            write_all(fd_, piece * kPiece, bytes);
-        }
-    }
-}
-
 // A piece that is written in part for the first time starts as what the image holds there.
 bool OverlayImage::fill(u64 piece) {
     std::array<u8, kPiece> bytes{};
@@ -120,7 +101,6 @@ bool OverlayImage::write(u64 offset, std::span<const u8> in) {
     if (!covers(offset, in.size())) return false;
     if (in.empty()) return true;
     const u64 end = offset + in.size(), first = offset / kPiece, last = (end - 1) / kPiece;
-    for (u64 piece = first; journal_ && piece <= last; ++piece) note(piece);
     const bool first_whole = offset % kPiece == 0 && (first != last || end % kPiece == 0);
     if (!first_whole && !changed(first) && !fill(first)) return false;
     if (last != first && end % kPiece && !changed(last) && !fill(last)) return false;

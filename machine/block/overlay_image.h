@@ -1,6 +1,5 @@
 // Changes kept in a file without a name, over an image that is never written: --disk FILE,snapshot=on.
 #pragma once
-#include <map>
 #include <memory>
 #include <vector>
 
@@ -27,22 +26,14 @@ public:
     /// Numbers of the pieces that have been written, in order.
     std::vector<u64> changed_pieces() const;
 
-    /// Pieces as they were before they were written; an empty one was the image's.
-    using Undo = std::map<u64, std::vector<u8>>;
-    /// What is written from now on is entered there the first time; nullptr: no more.
-    void journal(Undo* to) { journal_ = to; }
-    void undo(const Undo&);
-
 private:
     OverlayImage(std::unique_ptr<BlockImage> base, int fd) : base_{std::move(base)}, fd_{fd} {}
     bool covers(u64 offset, u64 bytes) const { return offset <= size() && bytes <= size() - offset; }
     bool changed(u64 piece) const { return piece / 64 < changed_.size() && changed_[piece / 64] >> piece % 64 & 1; }
     void set_changed(u64 piece);
     bool fill(u64 piece);
-    void note(u64 piece);
     std::unique_ptr<BlockImage> base_;
     int fd_;
-    Undo* journal_ = nullptr;
     std::vector<u64> changed_;  // one bit a piece: the file holds it, at the offset that it has in the image
 };
 }  // namespace calque

@@ -6,8 +6,8 @@
 
 namespace calque {
 namespace {
-constexpr u8 kCheck = 31, kKind = 31, kTime = 0x40, kTurns = 0x80;
-constexpr size_t kLongestName = 4096;
+constexpr u8 kCheck = 31, kKind = 31, kFaults = 0x20, kTime = 0x40, kTurns = 0x80;
+constexpr size_t kLongestName = 4096, kMostWritten = kMiB;
 using Kind = GateEvent::Kind;
 }  // namespace
 
@@ -21,10 +21,11 @@ void EventWriter::number(u64 v) {
 void EventWriter::add(const RecordedEvent& e) {
     const u64 instructions = e.at.icount - last_.icount;
     const i64 skipped = static_cast<i64>(e.at.time - last_.time - instructions);
-    byte((e.is_check ? kCheck : static_cast<u8>(e.event.kind)) | (skipped ? kTime : 0) | (e.at.turns ? kTurns : 0));
+    byte((e.is_check ? kCheck : static_cast<u8>(e.event.kind)) | (skipped ? kTime : 0) | (e.at.turns ? kTurns : 0) | (e.at.faults ? kFaults : 0));
     number(instructions);
     if (skipped) signed_number(skipped);
     if (e.at.turns) number(e.at.turns);
+    if (e.at.faults) number(e.at.faults);
     last_ = e.at;
     payload(e);
 }
@@ -59,6 +60,15 @@ void EventWriter::payload(const RecordedEvent& r) {
         bytes_.insert(bytes_.end(), s.bytes().begin(), s.bytes().end());
         break;
     }
+    case Kind::set_memory:
+    case Kind::set_register:
+    case Kind::set_msr:
+        number(e.a), byte(e.y != 0);
+        number(e.name.size());
+        bytes_.insert(bytes_.end(), e.name.begin(), e.name.end());
+        number(e.bytes.size());
+        bytes_.insert(bytes_.end(), e.bytes.begin(), e.bytes.end());
+        break;
     }
 }
 
@@ -97,8 +107,9 @@ std::optional<RecordedEvent> EventReader::next() {
     e.at.icount = last_.icount + instructions;
     e.at.time = last_.time + instructions + static_cast<u64>(skipped);
     e.at.turns = head & kTurns ? number() : 0;
+    e.at.faults = head & kFaults ? number() : 0;
     // Neither count goes backwards, nor around.
-    if (e.at.icount < last_.icount || e.at.time < last_.time || (skipped < 0) || e.at.turns > u64{1} << 32) ok_ = false;
+    if (e.at.icount < last_.icount || e.at.time < last_.time || (skipped < 0) || e.at.turns > u64{1} << 32 || e.at.faults > u64{1} << 32) ok_ = false;
     e.is_check = (head & kKind) == kCheck;
     e.event.kind = static_cast<Kind>(head & kKind);
     last_ = e.at;
@@ -143,6 +154,21 @@ void EventReader::payload(RecordedEvent& r) {
         s(r.medium);
         at_ += size;
         ok_ &= s.complete();
+        break;
+    }
+    case Kind::set_memory:
+    case Kind::set_register:
+    case Kind::set_msr: {
+        e.a = number(), e.y = byte();
+        const auto some = [&](auto& to, size_t most) {
+            const u64 length = number();
+            if (length > most || length > bytes_.size() - at_) return void(ok_ = false);
+            to.assign(bytes_.begin() + static_cast<i64>(at_), bytes_.begin() + static_cast<i64>(at_ + length));
+            at_ += length;
+        };
+        some(e.name, kLongestName);
+        if (ok_) some(e.bytes, kMostWritten);
+        ok_ &= e.kind == Kind::set_memory || e.bytes.size() <= sizeof(u64[4]);
         break;
     }
     default: ok_ = false;

@@ -2,8 +2,8 @@
 //
 // A moment is an instruction count, a machine time, and how often the processor was asked to run at that count and time without getting
 // anywhere: between two such turns an interrupt may have been delivered, which takes no instruction. One byte of kind and flags, then
-// varints: the instructions since the moment before; the time since then beyond those instructions, and the turns, each only where it
-// is not what was to be expected; then what the kind needs.
+// varints: the instructions since the moment before; the time since then beyond those instructions, the turns, and the faults delivered
+// there, each only where it is not what was to be expected; then what the kind needs.
 #pragma once
 #include <optional>
 #include <span>
@@ -30,6 +30,8 @@ public:
     void add(const RecordedEvent&);
     std::vector<u8> take() { return std::exchange(bytes_, {}); }
     bool empty() const { return bytes_.empty(); }
+    /// Where what is added next is counted from.
+    const Moment& last() const { return last_; }
 
 private:
     void byte(u64 v) { bytes_.push_back(static_cast<u8>(v)); }

@@ -1,58 +1,111 @@
-// Checkpoints of a replay in memory, and going back to them. Each is what the devices and the processor would save, plus the pages of RAM and
-// the pieces of disks that have changed since, as they were. The newest has RAM whole. A run to any instruction before the frontier, the
-// furthest that the replay has come, is then the nearest checkpoint and a run forward from it.
+// The past of a machine, in memory, and going back in it: checkpoints, and what has come through the gate since the first. Each checkpoint is
+// what the devices and the processor would save, plus the pages of RAM and the pieces of disks that have been written until the next one,
+// as they were. The nearest checkpoint before and a run forward from it lead to any place up to the frontier, the furthest that the machine
+// has come to; there it goes on as the machine or the recording that it is. Checkpoints are dense near the frontier and thin out with
+// the distance.
 #pragma once
-#include <map>
+#include <chrono>
 #include <memory>
+#include <optional>
 #include <unordered_map>
 #include <vector>
 
-#include "machine/block/overlay_image.h"
+#include "machine/block/journal_image.h"
 #include "machine/replay/player.h"
+#include "machine/replay/shared_bytes.h"
+#include "support/write_watch.h"
 
 namespace calque {
 
 class History {
 public:
-    static constexpr u64 kFirstInterval = 10'000'000;   // instructions between checkpoints, to begin with
-    /// The first checkpoint is made at once: nothing before it can be had.
-    History(Machine&, Player&, u64 interval = kFirstInterval);
+    struct Limits {
+        u64 interval = 10'000'000;   // instructions between checkpoints, at least
+        u64 memory = kGiB;           // of the host
+        double share = 0.05;         // of the time that checkpoints may take
+    };
+    /// Where a machine stands: events have passed the gate since the beginning.
+    struct Place {
+        Moment at;
+        u64 events = 0;
+        auto operator<=>(const Place&) const = default;
+    };
+    /// The first checkpoint is made at once: nothing before it can be had. `player`: the machine replays a recording.
+    History(Machine&, Player* player, Limits);
+    History(Machine& m, Player* player) : History{m, player, Limits{}} {}
     ~History();
     History(const History&) = delete;
 
-    /// After every slice of the replay: makes a checkpoint when one is due.
-    void advance();
-    /// How many instructions the next slice may have, so that it does not run across the newest checkpoint, and ends where one can be made.
-    u64 most() const;
-    u64 begin() const { return points_.front().icount; }
-    u64 frontier() const { return frontier_; }
-    /// Of instructions that have been run before, what the guest sends has been seen.
-    bool repeating() const { return machine_.icount() < frontier_; }
+    /// As Machine::run(), or Player::run(): what has been happens again, and from the frontier on what is new.
+    Machine::Stop run(u64 instructions);
+    /// What has been, up to a place before the frontier, or the frontier.
+    Machine::Stop run_to(const Place&, u64 instructions);
+    /// Of what is before the frontier, what the guest sends has been seen.
+    bool repeating() const { return repeating_; }
+    Place place() const { return {machine_.moment(), consumed_}; }
+    const Place& begin() const { return points_.front().place; }
     size_t checkpoints() const { return points_.size(); }
-    /// The newest checkpoint at or before this count; none before begin().
-    size_t before(u64 icount) const;
-    u64 icount_of(size_t checkpoint) const { return points_[checkpoint].icount; }
-    /// Only backwards: what disks get later is not kept.
+    /// The newest checkpoint at or before the place; the first where there is none.
+    size_t before(const Place&) const;
+    const Place& place_of(size_t checkpoint) const { return points_[checkpoint].place; }
+    /// Only backwards.
     void restore(size_t checkpoint);
+    /// What lies behind this place never happens; a recording is left for good. False: there was neither.
+    bool branch();
+    /// The past has not repeated itself: an error of ours.
+    const std::optional<std::string>& failure() const { return failure_; }
+    /// Of host memory, about.
+    u64 bytes() const { return bytes_; }
+    /// How long the last checkpoint took.
+    double last_cost() const { return cost_; }
 
 private:
-    using Page = std::vector<u8>;
     struct Point {
-        u64 icount = 0;
-        Machine::Parts parts;
-        Player::Mark mark;
-        std::unordered_map<u64, Page> ram;             // what changed until the next checkpoint, as it was
-        std::vector<OverlayImage::Undo> disks;         // likewise, one a drive
+        Place place;
+        Moment counted_from;   // what `events` is counted from
+        u64 media = 0;         // how many media had been inserted
+        std::vector<u8> events;                                  // until the next checkpoint
+        Machine::Parts parts;                                    // but for `states`
+        std::vector<SharedBytes> states;
+        std::unordered_map<u64, std::vector<u8>> ram;            // empty: zeros
+        std::unordered_map<const JournalImage*, JournalImage::Undo> disks;
+        u64 bytes = 0;         // that only this one needs
     };
-    bool due() const { return machine_.icount() >= points_.back().icount + interval_; }
+    void hear(const GateEvent&);
+    void checkpoint();
     void add();
+    bool due() const { return machine_.icount() >= due_at_; }
+    void keep_within_limits();
     void thin_out();
-    void journal(bool on);
+    void merge(size_t n);
+    void watch(bool on);
+    void keep_page(u64 at);
+    u64 disk_bytes(const Point&) const;
+    void read_from(size_t checkpoint);
+    void fetch();
+    void play();
+    Machine::Stop repeat(const Place& goal, u64 end);
+    void arrive();
 
     Machine& machine_;
-    Player& player_;
-    u64 interval_, frontier_ = 0;
-    std::span<u8> shadow_;                             // RAM at the newest checkpoint
+    Player* player_;
+    Limits limits_;
+    WriteWatch watch_;
     std::vector<Point> points_;
+    EventWriter writer_;
+    std::vector<i32> media_;             // that have been inserted, by their numbers
+    // ---- while it repeats
+    bool repeating_ = false;
+    Place frontier_;
+    u64 consumed_ = 0;                   // events that have passed
+    std::optional<EventReader> reader_;
+    size_t reading_ = 0;                 // checkpoint whose events are read
+    u64 media_read_ = 0;
+    std::optional<RecordedEvent> next_;
+    std::optional<std::string> failure_;
+    // ---- when the next checkpoint is due
+    u64 due_at_ = 0, bytes_ = 0;
+    double cost_ = 0;
+    std::chrono::steady_clock::time_point made_{};
 };
 }  // namespace calque

@@ -35,6 +35,7 @@ Result<void> Player::begin() {
     Moment start;
     s(clock, reboot, start.icount, start.time, start.turns);
     machine_->begin_replay(clock == ClockMode::host, reboot);
+    clock_ = clock;
     if (!s.complete() || clock > ClockMode::host || start != machine_->moment()) return in_->damaged("'begin' does not fit the machine in it");
     events_.emplace(start);
     return {};
@@ -48,7 +49,8 @@ Result<void> Player::look_through() {
         const auto next = in_->next();
         if (next == SectionReader::Next::end) break;
         cut_ = next == SectionReader::Next::cut;
-        if (!cut_ && (!in_->is("events") || in_->section().version != 1 || in_->section().index != sections_left_)) return in_->damaged("its events are in disorder");
+        if (!cut_ && (!in_->is("events") || in_->section().index != sections_left_)) return in_->damaged("its events are in disorder");
+        if (!cut_ && in_->section().version > kEventsVersion) return in_->unknown("this version of Calque does not know version " + std::to_string(in_->section().version) + " of its events");
         if (!cut_ && !in_->whole()) cut_ = true;
         if (cut_) break;
         auto bytes = in_->read(kEventsLimit);
@@ -102,13 +104,6 @@ void Player::play() {
         machine_->gate().replay(e);
     }
     fetch();
-}
-
-void Player::go_to(const Mark& m) {
-    events_ = m.events, next_ = m.next;
-    sections_left_ = m.sections_left, checks_ = m.checks, good_until_ = m.good_until;
-    in_->seek(m.position);
-    ended_ = false, failure_.reset();
 }
 
 Machine::Stop Player::run(u64 instructions) {

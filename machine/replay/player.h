@@ -24,16 +24,8 @@ public:
     /// The machine has left the recorded way, or a medium is not to be had.
     const std::optional<std::string>& failure() const { return failure_; }
     u64 checks() const { return checks_; }
-
-    /// Where the recording is read, for a machine that goes back.
-    struct Mark {
-        std::optional<EventReader> events;
-        std::optional<RecordedEvent> next;
-        u64 sections_left = 0, checks = 0, good_until = 0;
-        i64 position = 0;
-    };
-    Mark mark() const { return {events_, next_, sections_left_, checks_, good_until_, in_->position()}; }
-    void go_to(const Mark&);
+    /// How the recorded machine's time moved.
+    ClockMode clock() const { return clock_; }
 
 private:
     explicit Player(std::unique_ptr<SectionReader> in) : in_{std::move(in)} {}
@@ -50,6 +42,7 @@ private:
     Machine* machine_ = nullptr;
     std::optional<EventReader> events_;
     std::optional<RecordedEvent> next_;
+    ClockMode clock_{};
     u64 sections_left_ = 0, checks_ = 0, good_until_ = 0;
     bool ended_ = false, cut_ = false;
     std::optional<std::string> failure_;

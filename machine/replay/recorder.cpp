@@ -12,13 +12,14 @@ namespace calque {
 Recorder::Recorder(Machine& m, int fd, const std::string& path) : machine_{m}, fd_{fd}, out_{fd, path, kRecordingMagic}, events_{m.moment()} {}
 
 Recorder::~Recorder() {
-    machine_.gate().on_event = nullptr;
+    machine_.gate().forget(this);
     ::close(fd_);
 }
 
 Result<std::unique_ptr<Recorder>> Recorder::start(Machine& m, const std::string& path) {
     const int fd = ::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOCTTY, 0666);
     if (fd < 0) return cannot_write(path);
+    m.begin_moments();
     std::unique_ptr<Recorder> r{new Recorder{m, fd, path}};
     if (auto saved = m.save_to(r->out_); !saved) return saved.error();
     StateIO s = StateIO::saver();
@@ -28,12 +29,12 @@ Result<std::unique_ptr<Recorder>> Recorder::start(Machine& m, const std::string&
     s(clock, reboot, start.icount, start.time, start.turns);
     r->out_.add("begin", 1, 0, s);
     if (auto ok = r->check(); !ok) return ok.error();
-    m.gate().on_event = [recorder = r.get()](const GateEvent& e) {
+    m.gate().listen(r.get(), [recorder = r.get()](const GateEvent& e) {
         RecordedEvent event{.at = recorder->machine_.moment(), .event = e};
         if (!e.medium.path.empty())
             if (const auto id = identify_image(e.medium.path)) event.medium = *id;
         recorder->events_.add(event);
-    };
+    });
     return r;
 }
 
@@ -42,12 +43,17 @@ Result<void> Recorder::check() {
     if (events_.empty() && now == checked_ && sections_) return out_.result();   // it stands still
     events_.add({.at = now, .is_check = true, .hash = machine_.quick_hash()});
     checked_ = now;
-    out_.add("events", 1, sections_++, events_.take());
+    out_.add("events", kEventsVersion, sections_++, events_.take());
     return out_.result();
 }
 
+Result<void> Recorder::stop_here() {
+    machine_.gate().forget(this);
+    return out_.finish();
+}
+
 Result<void> Recorder::finish() {
-    machine_.gate().on_event = nullptr;
+    machine_.gate().forget(this);
     if (auto r = check(); !r) return r;
     return out_.finish();
 }

@@ -10,6 +10,7 @@
 namespace calque {
 
 constexpr std::string_view kRecordingMagic = "CALQRECD";
+constexpr u16 kEventsVersion = 2;   // 1 had neither what debuggers write nor moments behind faults
 
 class Recorder {
 public:
@@ -20,6 +21,8 @@ public:
     /// A hash to compare with, and everything so far is in the file. Not while the machine runs.
     Result<void> check();
     Result<void> finish();
+    /// The recording ends with the last check: the machine has gone another way since.
+    Result<void> stop_here();
 
 private:
     Recorder(Machine&, int fd, const std::string& path);

@@ -7,6 +7,7 @@
 
 #include "cpu/debug.h"
 #include "machine/block/identity.h"
+#include "machine/block/journal_image.h"
 #include "machine/block/overlay_image.h"
 #include "machine/machine.h"
 #include "machine/snapshot/config_state.h"
@@ -51,9 +52,13 @@ struct Machine::Snapshot {
 // Hard disks, then floppy drives.
 OverlayImage* Machine::Snapshot::overlay(u64 drive) {
     const u64 disks = m.disk_images_.size();
-    if (drive < disks) return dynamic_cast<OverlayImage*>(m.disk_images_[drive]);
+    const auto changes = [](BlockImage* image) {
+        auto* const journal = dynamic_cast<JournalImage*>(image);
+        return journal ? dynamic_cast<OverlayImage*>(&journal->base()) : nullptr;
+    };
+    if (drive < disks) return changes(m.disk_images_[drive]);
     if (drive - disks >= m.config_.floppies.size()) return nullptr;
-    return dynamic_cast<OverlayImage*>(m.board_->floppy()->drive(static_cast<unsigned>(drive - disks)).medium());
+    return changes(m.board_->floppy()->drive(static_cast<unsigned>(drive - disks)).medium());
 }
 
 // What the run loop knows besides.
@@ -231,16 +236,18 @@ Result<void> Machine::Snapshot::each_loaded(const Load& part) {
 // ---- in memory
 
 Machine::Parts Machine::save_parts() {
-    Parts parts{turns_, {}};
+    const Tracing& t = cpu_->state().tracing;
+    Parts parts{turns_, t.fault_at, t.faults_there, media(), {}};
     Snapshot{*this}.each_saved([&](std::string_view, const StateIO& s) { parts.states.push_back(s.bytes()); });
     return parts;
 }
 
-// From reset, as a machine that has just been made: devices drive their lines from there. RAM and disks are the caller's.
+// From reset, as a machine that has just been made: devices drive their lines from there. RAM and disks are the caller's, who has told the
+// processor which memory is other than before.
 void Machine::load_parts(const Parts& parts) {
     board_->reset();
     cpu_->reset();
-    cpu_->engine().flush();
+    put_media(parts.media);
     size_t n = 0;
     const auto ok = Snapshot{*this}.each_loaded([&](std::string_view, const std::function<void(StateIO&)>& load) -> Result<void> {
         StateIO s = StateIO::loader(parts.states.at(n++));
@@ -251,14 +258,16 @@ void Machine::load_parts(const Parts& parts) {
     ASSERT(ok);
     turns_ = parts.turns;
     stopped_.reset();
-    cpu_->state().tracing.repeating = cpu_->state().tracing.stopped = false;
+    Tracing& t = cpu_->state().tracing;
+    t.repeating = t.stopped = false;
+    t.fault_at = parts.fault_at, t.faults_there = parts.faults_there;
     if (Debug* const debug = cpu_->state().debug) debug->moved();
     pacer_.start(clock_.now());
 }
 
-std::vector<OverlayImage*> Machine::overlays() {
-    std::vector<OverlayImage*> out;
-    for (u64 n = 0; n < config_.disks.size() + config_.floppies.size(); ++n) out.push_back(Snapshot{*this}.overlay(n));
+std::vector<JournalImage*> Machine::images() {
+    std::vector<JournalImage*> out;
+    for (const OpenImage& i : images_) out.push_back(i.image.get());
     return out;
 }
 

@@ -49,7 +49,10 @@ struct FakeGdbTarget : GdbTarget {
         log += "resume ";
         return {};
     }
-    void halt() override { moving = false; }
+    bool halt() override {
+        moving = false;
+        return true;
+    }
     bool can_reverse() const override { return reverse; }
     void kill() override { log += "kill "; }
     void release() override { points.clear(), log += "release "; }

@@ -1,10 +1,12 @@
 #!/usr/bin/env python3
-"""A real gdb goes backwards in a replay.   gdb_reverse_test.py CALQUE GUESTS-FOLDER"""
+"""A real gdb goes backwards in a replay, and in a machine that nobody records.   gdb_reverse_test.py CALQUE GUESTS-FOLDER"""
 import re
 import shutil
+import socket as sockets
 import subprocess
 import sys
 import tempfile
+import time
 
 calque, guests = sys.argv[1:3]
 if not shutil.which("gdb"):
@@ -26,28 +28,40 @@ def check(what, condition, *context):
         print("FAILED:", what, *context)
 
 
+def machine(guest):
+    return [calque, "--bios", f"{guests}/{guest}.bin", "--vgabios", vga, "--memory", "16M", "--display", "none", "--serial", "stdio", "--clock", "fixed"]
+
+
 def record(guest, instructions, **more):
-    r = subprocess.run([calque, "--bios", f"{guests}/{guest}.bin", "--vgabios", vga, "--memory", "16M", "--display", "none", "--serial", "stdio",
-                        "--stop-at", str(instructions), "--record", rec], capture_output=True, timeout=60, **more)
+    r = subprocess.run([*machine(guest), "--stop-at", str(instructions), "--record", rec], capture_output=True, timeout=60, **more)
     check("recording", r.returncode == 0, r.stderr)
     return r.stdout
 
 
-def debug(*commands):
-    """What each command printed, and what the guest sent."""
-    server = subprocess.Popen([calque, "replay", rec, "--display", "none", "--serial", "stdio", "--gdb", "unix:" + socket, "--wait"],
-                              stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+def serve(command):
+    server = subprocess.Popen([*command, "--gdb", "unix:" + socket, "--wait"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     for _ in range(200):
         if subprocess.run(["test", "-S", socket]).returncode == 0:
             break
         subprocess.run(["sleep", "0.05"])
+    return server
+
+
+said = ""   # by the emulator, to its user
+
+
+def debug(*commands, command=None):
+    """What each command printed, and what the guest sent."""
+    global said
+    server = serve(command or [calque, "replay", rec, "--display", "none", "--serial", "stdio"])
     lines = ["set pagination off", "set confirm off", "set architecture i8086", f"target remote {socket}"]
     for c in commands:
         lines += ["echo <<<\\n", c, "echo >>>\\n"]
     script = folder.name + "/script"
     open(script, "w").write("\n".join([*lines, "kill", ""]))
     r = subprocess.run(["gdb", "-nx", "-batch", "-x", script], capture_output=True, text=True, timeout=100)
-    out = server.communicate(timeout=60)[0]
+    out, said = server.communicate(timeout=60)
+    said = said.decode()
     answers = re.findall(r"<<<\n(.*?)>>>\n", r.stdout, re.S)
     check("gdb has done all commands", len(answers) == len(commands), r.stdout, r.stderr)
     return [*answers, *[""] * (len(commands) - len(answers))], out
@@ -85,5 +99,86 @@ sent = record("echo", 3_000_000, input=b"HAL")
 check("the guest answers", sent == b"IBM", sent)
 _, out = debug("continue", "reverse-continue", "continue", "reverse-stepi", "continue")
 check("going back repeats no output", out == sent, out)
+# ---- a machine that nobody records
+a, _ = debug("watch *(int*)0x9000", "continue", *state, "stepi 7", "reverse-stepi 7", *state, "continue", "p/x $eax", "reverse-continue", *state,
+             "reverse-stepi 5", "stepi 5", *state, "continue", "p/x $eax", "delete", "reverse-continue", "p $icount", command=machine("busy"))
+first, back, again, forth = ([number(x) for x in a[n:n + 3]] for n in (2, 7, 13, 18))
+check("a machine that nobody records stops at a watchpoint", "watchpoint" in a[1].lower(), a[1])
+check("seven steps back undo seven steps", first == back, first, back)
+check("reverse-continue finds the write before", "watchpoint" in a[12].lower() and again == first, a[12], again, first)
+check("steps forward undo steps back", forth == first, forth, first)
+check("the next stop is the same again", number(a[11]) == number(a[22]) is not None, a[10:12], a[21:23])
+check("the history begins where the machine did", "No more reverse-execution history" in a[24] and number(a[25]) == 0, a[24:26])
+
+# ---- what is written in the past begins another future
+a, _ = debug("watch *(int*)0x9000", "continue", "continue", "p $icount", "delete", "reverse-stepi 3", "set $edx = 77", "set *(int*)0x90000 = 1234", "stepi 3", "p $icount",
+             "p *(int*)0x90000", "reverse-stepi 5", "p *(int*)0x90000", "stepi 5", "p *(int*)0x90000", command=[*machine("busy"), "--record", rec])
+check("the emulator tells that the past has changed", "what came later is forgotten" in said and "ends where the machine was" in said, said)
+check("time goes on from there", number(a[3]) == number(a[9]), a[3], a[9])
+check("what was written is undone on the way back, and done again", [number(a[n]) for n in (10, 12, 14)] == [1234, 0, 1234], a[10:15])
+r = subprocess.run([calque, "replay", rec, "--display", "none", "--serial", "none"], capture_output=True, text=True, timeout=60)
+check("what was recorded before is whole", r.returncode == 0 and r.stderr == "", r)
+
+# ---- what a debugger writes is in the recording
+def hash_of(text):
+    return re.search(r"instructions \d+ hash [0-9a-f]+", text)[0] if "hash" in text else text
+
+
+_, out = debug("stepi 5000", "set $edx = 77", "set *(int*)0x90000 = 1234", "stepi 3", "set $eip = $eip", "monitor msr 0x174 8", "stepi 20000",
+               command=[*machine("busy"), "--record", rec, "--state-hash"])
+for engine in ("jit", "interp"):
+    r = subprocess.run([calque, "replay", rec, "--display", "none", "--serial", "none", "--state-hash", "--engine", engine], capture_output=True, text=True, timeout=60)
+    check("a recording has what the debugger wrote", r.returncode == 0 and hash_of(r.stdout) == hash_of(out.decode()), r, out)
+
+# ---- a replay that is changed goes on as a machine
+record("echo", 3_000_000, input=b"HAL")
+a, _ = debug("stepi 1000", "set *(int*)0x90000 = 1234", "stepi 100000", "reverse-stepi 1000", "p *(int*)0x90000", "p $icount")
+check("the emulator tells that a replay has been left", "leaves the recording" in said, said)
+check("there too the past can be had", number(a[4]) == 1234, a[4:6])
+
+
+# ---- Ctrl-C on the way back
+def packet(text):
+    return f"${text}#{sum(text.encode()) & 255:02x}".encode()
+
+
+server = serve([*machine("busy"), "--engine", "interp"])
+client = sockets.socket(sockets.AF_UNIX)
+client.settimeout(60)
+client.connect(socket)
+
+
+def answer(until):
+    got = b""
+    while not re.search(until, got):
+        piece = client.recv(4096)
+        if not piece:
+            break
+        got += piece
+    return got
+
+
+client.sendall(packet("QStartNoAckMode"))
+answer(rb"OK#..")
+client.sendall(b"+" + packet("vCont;c"))
+time.sleep(3)
+client.sendall(b"\x03")
+check("Ctrl-C stops the machine", b"T02" in answer(rb"\$T\w\w.*#.."))
+client.sendall(packet("Z2,90000,4"))
+answer(rb"OK#..")
+client.sendall(packet("bc"))
+time.sleep(0.1)
+client.sendall(b"\x03")
+got = answer(rb"\$T\w\w.*#..")
+check("Ctrl-C stops the way back", b"T02" in got, got[:40])
+client.sendall(packet("bc"))
+got = answer(rb"\$T\w\w.*#..")
+check("which can be gone on", b"replaylog:begin" in got, got[:40])
+client.sendall(packet("bc"))
+time.sleep(0.01)
+client.close()   # nobody is there any more
+time.sleep(0.2)
+server.terminate()
+check("a client that has gone leaves the emulator in order", server.wait(timeout=30) == 128 + 15, server.returncode)
 print("all well" if not failures else f"{failures} failed")
 sys.exit(failures != 0)

@@ -87,7 +87,7 @@ TEST_CASE("machine: the host's clock makes it wait, and late ticks come late but
 TEST_CASE("machine: characters pass the gate with their instruction count and come back") {
     Rig r{"echo"};
     std::vector<u64> stamps;
-    r.machine->gate().on_event = [&](const GateEvent& e) { stamps.push_back(e.icount); };
+    r.machine->gate().listen(&stamps, [&](const GateEvent& e) { stamps.push_back(e.icount); });
     r.run(5000);
     CHECK(r.machine->serial_room(0) == 1);
     CHECK(r.machine->serial_room(1) == 0);

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <random>
 
+#include "cpu/debug.h"
 #include "machine/replay/history.h"
 #include "machine/replay/player.h"
 #include "machine/replay/recorder.h"
@@ -240,31 +241,225 @@ TEST_CASE("history: any instruction of a replay can be had again, in any order")
             REQUIRE(r.player);
             Machine& m = *r.rig.machine;
             const u64 interval = std::string_view{guest} == "ticks" ? 50 : 10'000;   // it sleeps most of the time
-            History history{m, *r.player, interval};
+            History history{m, r.player.get(), {.interval = interval, .share = 1e9}};
             std::mt19937 random{seed};
-            std::map<u64, u64> hashes;   // on the way there
+            std::map<History::Place, u64> hashes;   // on the way there
             while (!r.player->ended()) {
-                r.player->run(std::min<u64>(1 + random() % (2 * interval), history.most()));
+                history.run(1 + random() % (2 * interval));
                 REQUIRE(r.player->failure().value_or("") == "");
-                history.advance();
-                if (!m.cpu().state().halted && (hashes.empty() || random() % 16 == 0)) hashes[m.icount()] = m.state_hash();
+                if (hashes.empty() || random() % 16 == 0) hashes[history.place()] = m.state_hash();
             }
             CHECK(history.checkpoints() > 2);
-            CHECK(history.checkpoints() <= 65);
+            CHECK(history.checkpoints() <= 150);
             REQUIRE_FALSE(hashes.empty());
             const int goals = jit::Engine::has_jit() ? 40 : 8;   // other hosts are emulated ones, in ./test
             for (int n = 0; n < goals; ++n) {
                 const auto goal = std::next(hashes.begin(), static_cast<i64>(random() % hashes.size()));
                 if (goal->first < history.begin()) continue;
-                if (goal->first < m.icount()) history.restore(history.before(goal->first));
-                CHECK(m.icount() <= goal->first);
-                while (m.icount() < goal->first && !r.player->failure()) {
-                    r.player->run(std::min(goal->first - m.icount(), history.most()));
-                    history.advance();
-                }
-                CHECK(r.player->failure().value_or("") == "");
+                if (goal->first < history.place()) history.restore(history.before(goal->first));
+                CHECK(history.place() <= goal->first);
+                while (history.place() < goal->first && !history.failure()) history.run_to(goal->first, 1 + random() % (3 * interval));
+                CHECK(history.failure().value_or("") == "");
                 CHECK(m.state_hash() == goal->second);
             }
             CHECK(content(disk) == std::string(1 << 20, 'x'));
         }
+}
+
+namespace {
+/// A machine that nobody records, with a disk of its own, and somebody who types.
+struct Live {
+    Rig rig;
+    std::mt19937 random;
+    Live(const char* guest, bool jit, ClockMode clock, unsigned seed, const std::string& disk = {}) : random{seed} {
+        rig.configure(guest, jit, true, clock);
+        if (!disk.empty()) rig.config.disks = {{disk, false, false}};
+        auto machine = Machine::create(rig.config);
+        REQUIRE(machine);
+        rig.machine = std::move(*machine);
+    }
+    void outside() {
+        Machine& m = *rig.machine;
+        rig.host_time += random() % 4 ? random() % 300'000 : random() % 40'000'000;
+        for (u64 k = random() % 3; k; --k) switch (random() % 5) {
+            case 0: m.key(static_cast<u8>(4 + random() % 20), random() % 2); break;
+            case 1: m.input_at(m.time() + random() % 3'000'000, InputEvent::key(5, random() % 2)); break;
+            case 2: m.serial_break(0); break;
+            default: if (m.serial_room(0)) m.serial_input(0, static_cast<u8>(random() % 200)); break;
+            }
+    }
+};
+}  // namespace
+
+TEST_CASE("history: a machine that nobody records goes back, forward again, and on") {
+    const TempFolder folder;
+    const std::string disk = folder / "disk.img";
+    unsigned seed = 300;
+    for (const char* guest : {"echo", "ticks", "busy", "disk"})
+        for (const ClockMode clock : {ClockMode::fixed, ClockMode::host}) {
+            CAPTURE(std::string{guest}); CAPTURE(clock == ClockMode::host);
+            write(disk, std::string(1 << 20, 'x'));
+            ++seed;
+            Live live{guest, seed % 2 != 0, clock, seed, std::string_view{guest} == "disk" ? disk : ""};
+            Machine& m = *live.rig.machine;
+            const u64 interval = std::string_view{guest} == "ticks" ? 50 : 10'000;
+            History history{m, nullptr, {.interval = interval, .share = 1e9}};
+            std::map<History::Place, std::pair<u64, std::string>> states;
+            const auto state = [&] { return std::pair{m.state_hash(), content(disk)}; };
+            for (int round = 0; round < 6; ++round) {
+                for (int n = 0; n < 40; ++n) {
+                    live.outside();
+                    history.run(1 + live.random() % (3 * interval));
+                    REQUIRE(history.failure().value_or("") == "");
+                    REQUIRE_FALSE(history.repeating());
+                    if (states.empty() || live.random() % 8 == 0) states[history.place()] = state();
+                }
+                const History::Place frontier = history.place();
+                const auto newest = state();
+                for (int n = 0; n < (jit::Engine::has_jit() ? 8 : 2); ++n) {
+                    const auto& [place, was] = *std::next(states.begin(), static_cast<i64>(live.random() % states.size()));
+                    history.restore(std::min(history.before(place), history.before(history.place())));
+                    m.key(4, true), m.serial_input(0, 'x');   // nobody changes the past
+                    while (history.place() < place && !history.failure()) history.run_to(place, 1 + live.random() % (3 * interval));
+                    CHECK(history.failure().value_or("") == "");
+                    CHECK(state() == was);
+                }
+                while (history.repeating() && !history.failure()) history.run(1 + live.random() % (5 * interval));
+                CHECK(history.place() == frontier);
+                CHECK(state() == newest);
+            }
+            CHECK(history.checkpoints() > 2);
+        }
+}
+
+TEST_CASE("history: what is written in the past begins another future") {
+    for (const bool jit : {false, true}) {
+        Live live{"busy", jit, ClockMode::fixed, 5};
+        Machine& m = *live.rig.machine;
+        History history{m, nullptr, {.interval = 10'000, .share = 1e9}};
+        CHECK_FALSE(history.branch());   // there is only one
+        for (int n = 0; n < 20; ++n) live.outside(), history.run(10'000);
+        const History::Place late = history.place();
+        history.restore(history.checkpoints() / 2);
+        history.run_to(late, 12'345);
+        const History::Place here = history.place();
+        CHECK_FALSE(m.set_memory(0x9000, std::array<u8, 1>{1}, true));   // the gate is closed
+        CHECK(history.branch());
+        CHECK(m.set_memory(0x90000, std::array<u8, 4>{1, 2, 3, 4}, true));
+        CHECK(m.set_register("edx", {77, 0, 0, 0}, false).has_value());
+        CHECK(m.cpu().state().gpr[RDX] == 77);
+        for (int n = 0; n < 20; ++n) live.outside(), history.run(10'000);
+        const u64 hash = m.state_hash();
+        const History::Place there = history.place();
+        CHECK(history.place_of(history.checkpoints() - 1) > here);
+        for (const size_t point : {size_t{0}, history.before(here), history.checkpoints() - 1}) {
+            history.restore(std::min(point, history.before(history.place())));
+            while (history.place() < there && !history.failure()) history.run_to(there, 7'777);
+            CHECK(history.failure().value_or("") == "");
+            CHECK(m.state_hash() == hash);
+            CHECK(m.memory().ram()[0x90002] == 3);
+        }
+    }
+}
+
+TEST_CASE("history: its memory has a limit, and the oldest goes first") {
+    Live live{"busy", jit::Engine::has_jit(), ClockMode::fixed, 6};
+    History history{*live.rig.machine, nullptr, {.interval = 1000, .memory = 512 * kKiB, .share = 1e9}};
+    for (int n = 0; n < 400; ++n) {
+        const std::array<u8, 1> value{static_cast<u8>(n + 1)};
+        for (u64 page = 0; page < 8; ++page) live.rig.machine->set_memory(0x200000 + ((static_cast<u64>(n) * 8 + page) * 4096) % 0x400000, value, true);
+        history.run(1500);
+    }
+    CHECK(history.bytes() < 17 * kMiB);   // the devices of the first checkpoint are most of it
+    CHECK(history.begin().at.icount > 0);
+    const History::Place end = history.place();
+    const u64 hash = live.rig.machine->state_hash();
+    history.restore(0);
+    while (history.place() < end && !history.failure()) history.run_to(end, 100'000);
+    CHECK(live.rig.machine->state_hash() == hash);
+}
+
+TEST_CASE("replay: what a debugger writes is recorded, also behind a fault that has just been delivered") {
+    const TempFolder folder;
+    const std::string file = folder / "a.rec";
+    unsigned written = 0;
+    for (unsigned seed = 1; seed < 12; ++seed) {
+        Live live{seed % 3 ? "ticks" : "echo", seed % 2 != 0, ClockMode::fixed, seed};
+        Machine& m = *live.rig.machine;
+        auto recorder = Recorder::start(m, file);
+        REQUIRE(recorder);
+        {
+            Debug debug{m.cpu()};
+            debug.set_catches({{Debug::Event::interrupt, 0, 255}, {Debug::Event::exception, 0, 31}});
+            debug.resume(false);
+            for (int n = 0; n < 60; ++n) {
+                live.outside();
+                for (u64 k = live.random() % 4; k; --k) {
+                    debug.resume(live.random() % 3 == 0);
+                    m.run(1 + live.random() % 3000);
+                }
+                const std::array<u8, 2> bytes{static_cast<u8>(live.random()), 1};
+                switch (live.random() % 4) {
+                case 0: CHECK(m.set_memory(0x90000 + live.random() % 4096, bytes, live.random() % 2)); break;
+                case 1: CHECK(m.set_register("r9", {live.random(), 0, 0, 0}, false).has_value()); break;
+                case 2: CHECK(m.set_register("cr2", {live.random(), 0, 0, 0}, true).has_value()); break;
+                case 3: CHECK(m.set_msr(0x174, live.random() & 0xffff)); break;
+                }
+                ++written;
+            }
+        }
+        REQUIRE((*recorder)->finish());
+        for (const bool jit : {false, true}) {
+            Replay again{file, jit};
+            REQUIRE(again.player);
+            again.run(seed);
+            CHECK(again.player->failure().value_or("") == "");
+            CHECK(again.rig.machine->state_hash() == m.state_hash());
+        }
+    }
+    CHECK(written > 100);
+}
+
+TEST_CASE("replay: a debugger's write behind the delivery of a fault comes there again") {
+    const TempFolder folder;
+    const std::string file = folder / "a.rec";
+    for (const bool jit : {false, true}) {
+        Live live{"busy", jit, ClockMode::fixed, 9};
+        Machine& m = *live.rig.machine;
+        m.run(50'000);
+        // ud2 at 0:9000h, its handler at 0:9100h: inc ecx; iret with the return address moved; all in real mode
+        const auto put = [&](u64 at, std::vector<u8> bytes) { REQUIRE(m.set_memory(at, bytes, true)); };
+        auto recorder = Recorder::start(m, file);
+        REQUIRE(recorder);
+        put(0x9000, {0x0f, 0x0b, 0xeb, 0xfc});                     // ud2; jmp to it
+        put(0x9100, {0x66, 0x41, 0x89, 0xe5, 0x83, 0x46, 0x00, 0x02, 0xcf});   // inc ecx; mov bp, sp; add word [bp], 2; iret
+        put(6 * 4, {0x00, 0x91, 0, 0});
+        for (const char* segment : {"cs", "ss"}) REQUIRE(m.set_register(std::string{segment} + ".base", {0, 0, 0, 0}, true).has_value());
+        REQUIRE(m.set_register("cs", {0, 0, 0, 0}, true).has_value());
+        REQUIRE(m.set_register("ss", {0, 0, 0, 0}, true).has_value());
+        REQUIRE(m.set_register("sp", {0x8000, 0, 0, 0}, false).has_value());
+        REQUIRE(m.set_register("rip", {0x9000, 0, 0, 0}, false).has_value());
+        {
+            Debug debug{m.cpu()};
+            debug.set_breakpoints({0x9100});
+            for (u64 n = 0; n < 20; ++n) {
+                debug.resume(false);
+                for (int k = 0; k < 10 && m.run(1000) != Machine::Stop::debug; ++k) {}
+                REQUIRE(m.cpu().state().x.rip == 0x9100);
+                if (n % 3 == 0) CHECK(m.moment().faults > 0);
+                REQUIRE(m.set_register("ecx", {n * 100, 0, 0, 0}, false).has_value());   // before the handler adds one
+            }
+        }
+        m.run(1);
+        CHECK(m.cpu().state().gpr[RCX] == 1901);
+        REQUIRE((*recorder)->finish());
+        for (const bool other : {false, true}) {
+            Replay again{file, other};
+            REQUIRE(again.player);
+            again.run(3);
+            CHECK(again.player->failure().value_or("") == "");
+            CHECK(again.rig.machine->cpu().state().gpr[RCX] == 1901);
+            CHECK(again.rig.machine->state_hash() == m.state_hash());
+        }
+    }
 }
