@@ -328,6 +328,7 @@ Cpu::Cpu(const CpuModel& model, const CpuWiring& wiring, const jit::EngineOption
         for (auto& e : view) e = {jit::kNoTag, jit::kNoTag, 0, 0};
     for (auto& e : s_.tlb.fetch) e = {jit::kNoTag, nullptr};
     engine_ = std::make_unique<jit::Engine>(&s_, cpu_layout(), *impl_, options);
+    if (std::ranges::find(options.disable, "tlb") != options.disable.end()) impl_->mmu.forget_everything();
     apic_ = std::make_unique<LocalApic>(*this);
     reset();
 }

@@ -32,6 +32,8 @@ struct PageEntry {
 class Mmu {
 public:
     Mmu();
+    /// Every access walks the guest's tables: a reference for what is remembered (--jit-disable tlb).
+    void forget_everything() { remembers_ = false; }
 
     // ---- the second level
     PageEntry* find(u64 vpn);
@@ -81,6 +83,7 @@ private:
     std::array<u32, 4096> asid_of_{};     // 0: none yet
     u32 next_asid_ = 1, global_asid_ = 0, current_asid_ = 0;
     u16 pcid_ = 0;
+    bool remembers_ = true;
     // Which 2 MiB ranges have (perhaps) been mapped by larger pages: 0 no, 1 2 MiB, 2 4 MiB, 3 1 GiB. Indexed by a hash of the range.
     std::array<u8, 4096> large_{};
     // Filled entries of the inline TLB, each listed once (TlbEntry::spare says so), so that clearing it is cheap.

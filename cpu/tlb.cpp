@@ -43,6 +43,7 @@ void Mmu::enter(u16 pcid) {
 }
 
 PageEntry* Mmu::find(u64 vpn) {
+    if (!remembers_) return nullptr;
     PageEntry* e = &slot(vpn, current_asid_);
     if (e->vpn == vpn && e->asid == current_asid_) return e;
     e = &slot(vpn, global_asid_);
@@ -110,6 +111,7 @@ bool Mmu::drop_page(CpuState& s, u64 linear, u16 pcid, bool global_too) {
 
 // The entry for the access that missed, and one for the other kind of access where that throws out nothing.
 void Mmu::fill(CpuState& s, u64 linear, unsigned view, bool write, const PageEntry& e) {
+    if (!remembers_) return;
     ++stats_.fills;
     const bool may_write = (e.flags & page::Dirty) && (e.flags & page::HostWritable) &&
                            ((e.flags & page::Write) || (view != mode::ViewUser && !(s.cr0 & cr0::WP))) && !s.cpu->engine().has_code(e.host);
@@ -201,7 +203,7 @@ void Mmu::load_inline(CpuState& s, u64 linear, u64 paddr, unsigned table, bool g
     const u64 tag = linear & ~u64{4095};
     const bool for_write = table >= jit::kTlbViews;
     const PhysPage p = s.cpu->memory().page(paddr & kPhysMask & ~u64{4095});
-    if (!p.host || (for_write && (!p.writable || s.cpu->engine().has_code(p.host)))) return;
+    if (!remembers_ || !p.host || (for_write && (!p.writable || s.cpu->engine().has_code(p.host)))) return;
     const unsigned i = static_cast<unsigned>(tag >> 12) & kInlineMask;
     jit::TlbEntry& t = s.tlb.data[table][i];
     if (!(t.spare & kListed)) filled_.push_back(static_cast<u16>(table << jit::kTlbBits | i));

@@ -32,6 +32,7 @@ struct Engine::Impl {
     OptSwitches switches;
     u32 warm;
     bool fit_blocks;
+    bool remember_pages = true;
     std::unique_ptr<ArenaMemory> memory;  // with a back end only
     std::unique_ptr<Backend> backend;
     Interp interp;
@@ -67,7 +68,7 @@ struct Engine::Impl {
     bool interpret(BlockRecord&, Stop&);
     bool enter(BlockRecord&, Stop&);
     bool settle_fault(Stop&);
-    bool is_warm(BlockRecord& r) { return backend && r.page && r.kind != BlockRecord::single && !r.stop && static_cast<i32>(r.counter++) >= static_cast<i32>(warm); }
+    bool is_warm(BlockRecord& r) { return backend && !cache.keeps_bytes() && r.page && r.kind != BlockRecord::single && !r.stop && static_cast<i32>(r.counter++) >= static_cast<i32>(warm); }
     bool translate(BlockRecord&);
 
     // ---- housekeeping
@@ -89,6 +90,8 @@ Engine::Impl::Impl(void* state, const Layout& l, GuestCode& g, const EngineOptio
         for (unsigned n = 0; n < kPassCount; ++n)
             if (name == kPasses[n].name) switches.disabled |= 1u << n;
         if (name == "none") switches.check = true;
+        if (name == "tlb") remember_pages = false;
+        if (name == "code_tracking") cache.keep_bytes();
         if (backend) backend->disable(name);
     }
     if (o.jit && !backend) logger.info("no back end for this host: everything is interpreted");
@@ -128,6 +131,7 @@ CodePage* Engine::Impl::page_slowly(u64 linear, FetchEntry& e) {
         flush_asked = true;
         return nullptr;
     }
+    if (!remember_pages) return page;
     e.tag = (linear & kPageMask) | mode_id;
     e.entries = page->entries;
     return page;
@@ -186,7 +190,7 @@ BlockRecord* Engine::Impl::block_at(u64 linear, bool single) {
         if (r && (r->insn_count != 1 || !r->code.size)) r = nullptr;
     }
     if (!r) return lift(*page, linear, single);
-    if (r->kind == BlockRecord::crossing && !second_page_holds(*r, linear)) {
+    if ((r->kind == BlockRecord::crossing && !second_page_holds(*r, linear)) || r->outdated()) {
         cache.discard(*r);
         return lift(*page, linear, single);
     }
@@ -395,6 +399,7 @@ std::vector<Engine::Fetch> Engine::fetches() const {
 
 void Engine::keep_fetch(const Fetch& f) {
     ASSERT(!impl_->running);
+    if (!impl_->remember_pages) return;
     const u64 linear = f.linear & kPageMask;
     const u16 id = impl_->modes.intern(f.mode);
     CodePage* const page = id == ModeTable::kFull ? nullptr : impl_->cache.page(f.host, linear, f.mode, id);
@@ -427,6 +432,8 @@ std::vector<std::pair<std::string, std::string>> Engine::switches() {
 #ifdef CALQUE_HAS_BACKEND
     for (auto& s : backend_switches()) out.push_back(std::move(s));
 #endif
+    out.emplace_back("tlb", "page walks remembered");
+    out.emplace_back("code_tracking", "blocks kept until a store to them; without it all is interpreted, and a block's bytes are looked at each time");
     out.emplace_back("none", "nothing, but check the IR after each pass");
     return out;
 }

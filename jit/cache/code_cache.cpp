@@ -86,6 +86,14 @@ BlockRecord& CodeCache::fresh(CodePage& page, const Block& b, BlockRecord::Kind 
     return r;
 }
 
+void CodeCache::note_bytes(BlockRecord& r) {
+    if (!keep_bytes_) return;
+    const unsigned first = r.byte_count - r.second_bytes;
+    r.bytes = std::make_unique_for_overwrite<u8[]>(r.byte_count);
+    std::memcpy(r.bytes.get(), r.page->host + r.offset, first);
+    if (r.second_bytes) std::memcpy(r.bytes.get() + first, r.second, r.second_bytes);
+}
+
 void CodeCache::occupy(HostPage& h, unsigned begin, unsigned end) {
     h.granules |= granules(begin, end);
     for (unsigned g = begin >> 6; g <= (end - 1) >> 6; ++g) ++h.users[g];
@@ -99,6 +107,7 @@ void CodeCache::occupy(HostPage& h, unsigned begin, unsigned end) {
 BlockRecord& CodeCache::add(CodePage& page, const Block& b, BlockRecord::Kind kind, unsigned offset, const Layout& layout) {
     BlockRecord& r = fresh(page, b, kind, offset, layout);
     ASSERT(offset + b.byte_count <= 4096);
+    note_bytes(r);
     occupy(*page.host_page, offset, offset + b.byte_count);
     return r;
 }
@@ -108,6 +117,7 @@ BlockRecord& CodeCache::add_crossing(CodePage& page, const Block& b, unsigned of
     r.second = second.host;
     r.second_entries = second.entries;
     r.second_bytes = static_cast<u16>(offset + b.byte_count - 4096);
+    note_bytes(r);
     occupy(*page.host_page, offset, 4096);
     HostPage& h = host_pages_.get(second.host);
     h.seconds.push_back(r.number);

@@ -25,6 +25,9 @@ public:
         return number ? &records_[number] : nullptr;
     }
     BlockRecord& record(u32 number) { return records_[number]; }
+    /// From now on a block knows the bytes it was lifted from (BlockRecord::outdated()).
+    void keep_bytes() { keep_bytes_ = true; }
+    bool keeps_bytes() const { return keep_bytes_; }
     /// Keeps a lifted block. Protects its page when it is the first there.
     BlockRecord& add(CodePage&, const Block&, BlockRecord::Kind, unsigned offset, const Layout&);
     BlockRecord& add_crossing(CodePage&, const Block&, unsigned offset, const CodePage& second, const Layout&);
@@ -58,6 +61,7 @@ private:
     static constexpr u32 kMaxPages = 4096, kTableHead = 16, kTableWords = kTableHead + 4096;
     BlockRecord& fresh(CodePage&, const Block&, BlockRecord::Kind, unsigned offset, const Layout&);
     void fill(BlockRecord&, const Block&, const Layout&);
+    void note_bytes(BlockRecord&);
     void occupy(HostPage&, unsigned begin, unsigned end);
     static void vacate(HostPage&, unsigned begin, unsigned end);
     void discard_in(HostPage&, unsigned begin, unsigned end);
@@ -72,5 +76,6 @@ private:
     std::deque<BlockRecord> records_;
     std::vector<u32> free_, graveyard_, hit_;  // hit_: scratch of discard_in()
     size_t cold_bytes_ = 0;
+    bool keep_bytes_ = false;
 };
 }  // namespace calque::jit

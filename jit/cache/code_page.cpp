@@ -1,6 +1,14 @@
 #include "jit/cache/code_page.h"
 
+#include <cstring>
+
 namespace calque::jit {
+
+bool BlockRecord::outdated() const {
+    if (!bytes) return false;
+    const unsigned first = byte_count - second_bytes;
+    return std::memcmp(bytes.get(), page->host + offset, first) != 0 || (second_bytes && std::memcmp(bytes.get() + first, second, second_bytes) != 0);
+}
 
 bool BlockRecord::touches(const u8* host, unsigned begin, unsigned end, unsigned first) const {
     if (first >= insn_count) return false;

@@ -33,6 +33,10 @@ struct BlockRecord {
     u32 entry = 0, link_entry = 0; // 0: not translated
     InterpBlock code;              // while not translated; crossing: always
     std::unique_ptr<u16[]> starts; // of each instruction, from rip
+    std::unique_ptr<u8[]> bytes;   // what was lifted, where stores to code are not relied upon
+
+    /// Memory has something else now.
+    bool outdated() const;
 
     u64 rip_of(unsigned insn) const { return rip + starts[insn]; }
     u64 rip_after(unsigned insn) const { return insn + 1u < insn_count ? rip_of(insn + 1) : end_rip; }
