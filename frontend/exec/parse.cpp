@@ -94,20 +94,20 @@ std::vector<u8> bytes_of(const std::string& hex, const std::string& field) {
     return out;
 }
 
-void memory_of(const Json& j, const std::string& field, std::vector<MemoryItem>& out) {
+void memory_of(const Json& j, const std::string& field, bool physical, std::vector<MemoryItem>& out) {
     if (!j.is_array()) throw Fault{field, "an array is expected"};
     for (size_t n = 0; n < j.size(); ++n) {
         const std::string here = element(field, n);
         if (!j[n].is_array() || j[n].size() != 2) throw Fault{here, "[\"ADDRESS\", \"BYTES\"] is expected"};
-        out.push_back({word(j[n][0], 64, element(here, 0)), bytes_of(text(j[n][1], element(here, 1)), element(here, 1))});
+        out.push_back({word(j[n][0], 64, element(here, 0)), bytes_of(text(j[n][1], element(here, 1)), element(here, 1)), physical});
     }
 }
 
 void state(const Json& j, const std::string& field, std::vector<RegisterItem>& regs, std::vector<MemoryItem>& mem) {
     for (const auto& [key, value] : object(j, field).items()) {
         if (key == "regs") registers_of(value, join(field, key), regs);
-        else if (key == "mem") memory_of(value, join(field, key), mem);
-        else throw Fault{join(field, key), "a state has regs and mem"};
+        else if (key == "mem" || key == "phys") memory_of(value, join(field, key), key == "phys", mem);
+        else throw Fault{join(field, key), "a state has regs, phys and mem"};
     }
 }
 
@@ -140,6 +140,13 @@ u64 steps(const Json& j, const std::string& field) {
     return n;
 }
 
+u64 ram(const Json& j, const std::string& field) {
+    if (!j.is_number_unsigned()) throw Fault{field, "a number of MiB is expected"};
+    const u64 n = j.get<u64>();
+    if (n < kRam / kMiB || n > kMostRam / kMiB) throw Fault{field, "a case has " + std::to_string(kRam / kMiB) + " to " + std::to_string(kMostRam / kMiB) + " MiB"};
+    return n * kMiB;
+}
+
 void fill(const Json& j, Case& c) {
     if (!j.is_object()) throw Fault{"case", "an object is expected"};
     if (const auto n = j.find("name"); n != j.end()) c.name = text(*n, "name");
@@ -150,6 +157,7 @@ void fill(const Json& j, Case& c) {
         else if (key == "cpu") c.cpu = text(value, key);
         else if (key == "cpl") c.cpl = static_cast<unsigned>(word(value, 2, key)), has_cpl = true;
         else if (key == "steps") c.steps = steps(value, key);
+        else if (key == "ram") c.ram = ram(value, key);
         else if (key == "initial") state(value, key, c.regs, c.mem);
         else if (key == "final") c.has_final = true, state(value, key, c.final_regs, c.final_mem);
         else if (key == "undefined") registers_of(value, key, c.undefined);

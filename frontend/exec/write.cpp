@@ -1,5 +1,7 @@
 #include "frontend/exec/write.h"
 
+#include <algorithm>
+
 #include "frontend/exec/json_writer.h"
 #include "machine/exec/compare.h"
 
@@ -16,9 +18,11 @@ void write_registers(JsonWriter& w, const std::vector<RegisterItem>& regs) {
 void write_state(JsonWriter& w, const std::vector<RegisterItem>& regs, const std::vector<MemoryItem>& mem) {
     w.open('{');
     w.key("regs"), write_registers(w, regs);
-    if (!mem.empty()) {
-        w.key("mem"), w.open('[');
-        for (const MemoryItem& m : mem) w.open('['), w.string(hex(m.address)), w.string(hex(m.bytes)), w.close(']');
+    for (const bool physical : {true, false}) {
+        if (std::none_of(mem.begin(), mem.end(), [&](const MemoryItem& m) { return m.physical == physical; })) continue;
+        w.key(physical ? "phys" : "mem"), w.open('[');
+        for (const MemoryItem& m : mem)
+            if (m.physical == physical) w.open('['), w.string(hex(m.address)), w.string(hex(m.bytes)), w.close(']');
         w.close(']');
     }
     w.close('}');
@@ -32,6 +36,7 @@ std::string case_json(const Case& c) {
     w.field("mode", kModeNames[static_cast<size_t>(c.mode)]);
     if (c.cpu != Case{}.cpu) w.field("cpu", c.cpu);
     if (c.cpl && c.mode != Mode::vm86) w.key("cpl"), w.raw(std::to_string(c.cpl));
+    if (c.ram != kRam) w.key("ram"), w.raw(std::to_string(c.ram / kMiB));
     if (c.steps != 1) w.key("steps"), w.raw(std::to_string(c.steps));
     w.key("initial"), write_state(w, c.regs, c.mem);
     if (c.has_final) w.key("final"), write_state(w, c.final_regs, c.final_mem);

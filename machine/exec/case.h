@@ -9,9 +9,10 @@
 
 namespace calque::exec {
 
-constexpr u64 kRam = 16 * kMiB;
+constexpr u64 kRam = 16 * kMiB;      // of a case that says nothing of it
+constexpr u64 kMostRam = 4 * kGiB;
 constexpr u64 kMostSteps = 100'000'000;
-constexpr const char kOutside[] = "it is outside of the 16 MB of memory";
+constexpr const char kOutside[] = "it is outside of the case's memory";
 
 enum class Mode : u8 { real16, vm86, protected16, protected32, compat32, long64 };
 constexpr const char* kModeNames[] = {"real16", "vm86", "protected16", "protected32", "compat32", "long64"};
@@ -23,13 +24,21 @@ struct RegisterItem {
 struct MemoryItem {
     u64 address;   // linear where paging is on, else physical
     std::vector<u8> bytes;
+    bool physical = false;   // always
 };
+
+/// The name of its field: "mem[2]", "phys[0]".
+inline std::string field(const std::vector<MemoryItem>& list, size_t n) {
+    size_t place = 0;
+    for (size_t i = 0; i < n; ++i) place += list[i].physical == list[n].physical;
+    return (list[n].physical ? "phys[" : "mem[") + std::to_string(place) + "]";
+}
 
 struct Case {
     std::string name, cpu = "default";   // --cpu's model
     Mode mode = Mode::long64;
     unsigned cpl = 0;
-    u64 steps = 1;
+    u64 steps = 1, ram = kRam;
     std::vector<RegisterItem> regs;
     std::vector<MemoryItem> mem;
 

@@ -36,7 +36,7 @@ void compare_exception(const Case& c, const Outcome& o, std::vector<Difference>&
     number("cr2", e.cr2, o.last.vector == 14, o.last.address);
 }
 
-std::string place(u64 address) { return "mem " + hex(address); }
+std::string place(u64 address, bool physical = false) { return (physical ? "phys " : "mem ") + hex(address); }
 }  // namespace
 
 std::string hex(const RegisterValue& v) {
@@ -87,8 +87,8 @@ Result<std::vector<Difference>> compare(const Case& c, Rig& rig, const Outcome& 
     for (size_t n = 0; n < c.final_mem.size(); ++n) {
         const MemoryItem& m = c.final_mem[n];
         bytes.resize(m.bytes.size());
-        if (!rig.read(m.address, bytes)) return Error{"final.mem[" + std::to_string(n) + "]: " + kOutside};
-        if (bytes != m.bytes) out.push_back({place(m.address), hex(m.bytes), hex(bytes)});
+        if (!rig.read(m.address, bytes, m.physical)) return Error{"final." + field(c.final_mem, n) + ": " + kOutside};
+        if (bytes != m.bytes) out.push_back({place(m.address, m.physical), hex(m.bytes), hex(bytes)});
     }
     return out;
 }

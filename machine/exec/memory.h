@@ -1,5 +1,6 @@
-// The memory of a case: 16 MB of RAM and nothing else. It knows the pages that have been touched, so that clearing it is cheap.
+// The memory of a case: RAM from address 0 on and nothing else. It knows the pages that have been touched, so that clearing it is cheap.
 #pragma once
+#include <functional>
 #include <vector>
 
 #include "machine/exec/case.h"
@@ -26,11 +27,20 @@ public:
     const std::vector<u32>& touched() const { return touched_; }
     /// What a page holds when nothing has been written.
     void initial(u32 page, u8* out) const;
-    void reset();
+    /// `ram` bytes from now on, and none of them touched.
+    void reset(u64 ram);
+    u64 size() const { return size_; }
+    u64 mapped() const { return mapped_; }
+    /// Where pages come from when they are touched for the first time, or where this says nullptr, zeros. Until the next reset().
+    void set_source(std::function<const u8*(u64 page)> source) { source_ = std::move(source); }
 
 private:
-    u8* ram_;
+    void map(u64 bytes);
+    void unmap();
+    u8* ram_ = nullptr;
+    u64 mapped_ = 0, size_ = 0;
+    std::function<const u8*(u64)> source_;
     std::vector<u32> touched_;
-    std::vector<bool> is_touched_ = std::vector<bool>(kRam / 4096);
+    std::vector<bool> is_touched_;
 };
 }  // namespace calque::exec

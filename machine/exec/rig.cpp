@@ -12,8 +12,9 @@ namespace {
 
 constexpr u64 kPage = 4096, kIterations = 100'000'000;   // of repeated instructions, beside a case's steps
 
-jit::EngineOptions options(bool jit) {
+jit::EngineOptions options(bool jit, const std::vector<std::string>& disable) {
     jit::EngineOptions o;
+    o.disable = disable;
     o.jit = jit;
     o.warm = 0;
     o.arena_bytes = 16u << 20;
@@ -54,13 +55,14 @@ void enable_extensions(CpuState& s, const IsaSet& has) {
 }
 }  // namespace
 
-Rig::Rig(CpuModel m, bool jit)
-    : model_{std::move(m)}, cpu_{std::make_unique<Cpu>(model_, CpuWiring{memory_, ports_, ack_, clock_}, options(jit))}, random_{cpu_->state().random},
+Rig::Rig(CpuModel m, bool jit, const std::vector<std::string>& disable)
+    : model_{std::move(m)}, cpu_{std::make_unique<Cpu>(model_, CpuWiring{memory_, ports_, ack_, clock_}, options(jit, disable))}, random_{cpu_->state().random},
       registers_{state_registers(*cpu_)} {}
 
-void Rig::clear() {
+void Rig::clear(u64 ram) {
     for (const u32 page : memory_.touched()) cpu_->memory_changed(memory_.host(page), kPage);
-    memory_.reset();
+    if (ram > memory_.mapped()) cpu_->engine().flush();   // it moves
+    memory_.reset(ram);
     placed_.clear();
     cpu_->reset();
     CpuState& s = cpu_->state();
@@ -89,10 +91,10 @@ void Rig::set_mode(const Case& c) {
 
 // ---- loading
 
-std::optional<u64> Rig::physical(u64 address) {
+std::optional<u64> Rig::physical(u64 address, bool already) {
     const CpuState& s = cpu_->state();
-    const u64 p = s.cr0 & cr0::PG ? translate_quietly(*cpu_, address).value_or(address) : address;
-    return p < kRam ? std::optional{p} : std::nullopt;
+    const u64 p = (s.cr0 & cr0::PG) && !already ? translate_quietly(*cpu_, address).value_or(address) : address;
+    return p < memory_.size() ? std::optional{p} : std::nullopt;
 }
 
 bool Rig::place(const MemoryItem& m) {
@@ -100,7 +102,7 @@ bool Rig::place(const MemoryItem& m) {
     std::span<const u8> bytes = m.bytes;
     while (!bytes.empty()) {
         const size_t n = std::min<u64>(bytes.size(), kPage - address % kPage);
-        const auto p = physical(address);
+        const auto p = physical(address, m.physical);
         if (!p) return false;
         std::memcpy(memory_.page(*p & ~(kPage - 1)).host + *p % kPage, bytes.data(), n);
         placed_.push_back({*p, bytes.first(n)});
@@ -122,9 +124,12 @@ static bool is_in_mode(const CpuState& s, Mode m) {
     return false;
 }
 
-Result<void> Rig::load(const Case& c) {
+Result<void> Rig::load(const Case& c) { return load(c, {}); }
+
+Result<void> Rig::load(const Case& c, std::function<const u8*(u64 page)> memory) {
     if (is_long(c.mode) && !model_.has(Isa::long_mode)) return Error{"mode is one that the processor '" + c.cpu + "' does not have"};
-    clear();
+    clear(c.ram);
+    if (memory) memory_.set_source(std::move(memory));
     set_mode(c);
     CpuState& s = cpu_->state();
     static const u16 flags = find_register("rflags")->whole;
@@ -135,7 +140,7 @@ Result<void> Rig::load(const Case& c) {
     if (auto r = settle_registers(*cpu_); !r) return Error{"initial.regs: " + r.error().message};
     if (!is_in_mode(s, c.mode)) return Error{std::string{"initial.regs: with them the processor is not in mode "} + kModeNames[static_cast<size_t>(c.mode)]};
     for (size_t n = 0; n < c.mem.size(); ++n)
-        if (!place(c.mem[n])) return Error{"initial.mem[" + std::to_string(n) + "]: " + kOutside};
+        if (!place(c.mem[n])) return Error{"initial." + field(c.mem, n) + ": " + kOutside};
     // These lie in memory.
     if ((s.cr0 & cr0::PG) && !s.long_active() && (s.cr4 & cr4::PAE))
         if (auto r = settle_registers(*cpu_); !r) return Error{"initial.mem: " + r.error().message};
@@ -144,13 +149,13 @@ Result<void> Rig::load(const Case& c) {
 
 // ---- running
 
-std::string Rig::current_instruction() {
-    const CpuState& s = cpu_->state();
+std::string next_instruction(Cpu& cpu) {
+    const CpuState& s = cpu.state();
     const u64 linear = s.code64() ? s.x.rip : (s.seg[CS].base + s.x.rip) & 0xffffffff;
     u8 bytes[15];
     size_t n = 0;
-    while (n < sizeof bytes && read_linear_quietly(*cpu_, linear + n, {bytes + n, 1})) ++n;
-    const Disassembly d = disassemble(bytes, n, s.x.rip, s.x.mode, model_.features);
+    while (n < sizeof bytes && read_linear_quietly(cpu, linear + n, {bytes + n, 1})) ++n;
+    const Disassembly d = disassemble(bytes, n, s.x.rip, s.x.mode, cpu.features());
     char text[96];
     int at = std::snprintf(text, sizeof text, "%04x:%0*llx ", s.seg[CS].selector, s.code64() ? 16 : 8, static_cast<unsigned long long>(s.x.rip));
     for (size_t i = 0; i < std::min<size_t>(n, d.length); ++i) at += std::snprintf(text + at, sizeof text - static_cast<size_t>(at), " %02x", bytes[i]);
@@ -166,7 +171,7 @@ Outcome Rig::run(const Case& c, const std::function<void(const std::string&)>& t
     const auto done = [&] { return cpu_->instructions() - begun; };
     Cpu::Stop stop = Cpu::Stop::deadline;
     while (stop == Cpu::Stop::deadline && done() < c.steps && cpu_->icount() < most) {
-        if (trace) trace(current_instruction());
+        if (trace) trace(next_instruction(*cpu_));
         stop = cpu_->run_instructions(trace ? 1 : c.steps - done(), most);
     }
     cpu_->stop_at_vector(-1);
@@ -185,10 +190,10 @@ Outcome Rig::run(const Case& c, const std::function<void(const std::string&)>& t
 
 // ---- looking at the end
 
-bool Rig::read(u64 address, std::span<u8> out) {
+bool Rig::read(u64 address, std::span<u8> out, bool is_physical) {
     while (!out.empty()) {
         const size_t n = std::min<u64>(out.size(), kPage - address % kPage);
-        const auto p = physical(address);
+        const auto p = physical(address, is_physical);
         if (!p) return false;
         std::memcpy(out.data(), memory_.host(*p), n);
         out = out.subspan(n), address += n;

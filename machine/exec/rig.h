@@ -9,12 +9,17 @@
 
 namespace calque::exec {
 
+/// The instruction that comes next: selector, offset, bytes, text.
+std::string next_instruction(Cpu&);
+
 class Rig {
 public:
-    Rig(CpuModel, bool jit);
+    Rig(CpuModel, bool jit, const std::vector<std::string>& disable = {});
 
     /// Sets the state up. An error says which field of the case asks for what cannot be. The case must live until the rig's next one.
     Result<void> load(const Case&);
+    /// The same with memory of somebody else's behind what the case has: pages come from there as they are touched.
+    Result<void> load(const Case&, std::function<const u8*(u64 page)> memory);
     /// `trace` is told of each instruction before it runs.
     Outcome run(const Case&, const std::function<void(const std::string&)>& trace = {});
 
@@ -23,7 +28,7 @@ public:
     const std::vector<const Register*>& registers() const { return registers_; }
     RegisterValue value(const Register& r) { return read_register(*cpu_, r); }
     /// Memory as a case names it: linear where paging is on. False: not in RAM.
-    bool read(u64 address, std::span<u8> out);
+    bool read(u64 address, std::span<u8> out, bool is_physical = false);
     /// What differs from the start, by physical address; page tables of ours excepted.
     std::vector<MemoryItem> changed_memory();
     std::span<const u8> physical_bytes(u64 address, size_t size) const { return {memory_.host(address), size}; }
@@ -40,11 +45,10 @@ private:
         u64 physical;
         std::span<const u8> bytes;
     };
-    void clear();
+    void clear(u64 ram);
     void set_mode(const Case&);
     bool place(const MemoryItem&);
-    std::optional<u64> physical(u64 address);
-    std::string current_instruction();
+    std::optional<u64> physical(u64 address, bool already = false);
 
     const CpuModel model_;
     Memory memory_;

@@ -86,6 +86,12 @@ TEST_CASE("exec: a malformed case is refused with its field") {
         {R"({"mode": "long64", "initial": {"mem": [["0xffffffffffffffff", "9090"]]}})", "initial.mem[0]: "},
         {R"({"mode": "real16", "initial": {"mem": [["0x100000010", "90"]]}})", "initial.mem[0]: "},
         {R"({"mode": "long64", "final": {"mem": [["0x1000000", "90"]]}})", "final.mem[0]: "},
+        {R"({"mode": "long64", "initial": {"mem": [["0x0", "90"]], "phys": [["0x0", "90"], ["0x1000000", "90"]]}})", "initial.phys[1]: "},
+        {R"({"mode": "long64", "ram": 32, "initial": {"phys": [["0x2000000", "90"]]}})", "initial.phys[0]: "},
+        {R"({"mode": "long64", "final": {"phys": [["0x1000000", "90"]]}})", "final.phys[0]: "},
+        {R"({"mode": "long64", "ram": 8})", "ram: "},
+        {R"({"mode": "long64", "ram": 4097})", "ram: "},
+        {R"({"mode": "long64", "ram": "16"})", "ram: "},
         {R"({"mode": "long64", "exception": {}})", "exception.vector: "},
         {R"({"mode": "long64", "exception": {"vector": 256}})", "exception.vector: "},
         {R"({"mode": "long64", "exception": {"vector": 1, "code": 1}})", "exception.code: "},
@@ -125,6 +131,28 @@ TEST_CASE("exec: a printed state is a state to start from and to expect, in ever
             CHECK(second.verdict.pass());
             CHECK(second.report["final"]["regs"] == state["regs"]);
         }
+}
+
+// Page tables that map linear page 0 to physical page 5, far up: what "phys" says is not translated.
+TEST_CASE("exec: physical memory, and more of it") {
+    const char* text = R"({"mode": "protected32", "ram": 4096, "steps": 2,
+        "initial": {"regs": {"cr0": "0x80000011", "cr3": "0xf0000000", "rip": "0x10"},
+                    "phys": [["0xf0005010", "b301881d34000000"], ["0xf0001000", "275000f0"], ["0xf0000000", "271000f0"]]},
+        "final": {"regs": {"bl": "0x1"}, "phys": [["0xf0005034", "01"], ["0xf0001000", "675000f0"]], "mem": [["0x34", "01"]]}})";
+    Run small{R"({"mode": "long64", "initial": {"mem": [["0x0", "90"]]}, "final": {"regs": {"rip": "0x1"}}})"};
+    const Run run{text};
+    INFO(run.report["differences"].dump());
+    CHECK(run.verdict.pass());
+    // A rig goes from one size to another and back.
+    for (const Case& c : {small.c, run.c, small.c, run.c}) {
+        const auto v = small.runner.run(c);
+        REQUIRE(v);
+        CHECK(v->pass());
+    }
+    Case again;
+    REQUIRE_FALSE(parse_case(case_json(run.c), again));
+    CHECK(case_json(again) == case_json(run.c));
+    CHECK(again.ram == 4 * kGiB);
 }
 
 TEST_CASE("exec: every name of a register is read, written and compared") {

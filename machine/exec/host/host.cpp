@@ -204,6 +204,7 @@ private:
 Error not_here(const std::string& why) { return {"the host's processor cannot run this: " + why}; }
 
 Result<void> Host::prepare(const Case& c, Rig& rig, Child& child) {
+    if (c.ram != kRam) return not_here("its memory is not of the usual size");
     const CpuState& s = rig.cpu().state();
     for (const RegisterItem& i : c.regs)
         if (!may_be_given(s, i)) return not_here("initial.regs." + i.reg->name + " is the kernel's");
