@@ -7,6 +7,7 @@
 #include "cpu/debug.h"
 #include "cpu/memory.h"
 #include "cpu/mmu.h"
+#include "support/planted.h"
 
 namespace calque {
 namespace {
@@ -102,8 +103,8 @@ bool Mmu::drop_page(CpuState& s, u64 linear, u16 pcid, bool global_too) {
     u64 first = vpn, count = 1;
     if (large) count = large == 2 ? 1024 : 512, first = vpn & ~(count - 1);
     for (u64 v = first; v < first + count; ++v) {
-        if (asid) forget(v, asid);
-        if (global_too) forget(v, global_asid_);
+        if (asid && !planted("tlb_invlpg")) forget(v, asid);
+        if (global_too && !planted("tlb_invlpg")) forget(v, global_asid_);
         clear_inline_page(s, v << 12);
     }
     return large != 0;
@@ -113,7 +114,7 @@ bool Mmu::drop_page(CpuState& s, u64 linear, u16 pcid, bool global_too) {
 void Mmu::fill(CpuState& s, u64 linear, unsigned view, bool write, const PageEntry& e) {
     if (!remembers_) return;
     ++stats_.fills;
-    const bool may_write = (e.flags & page::Dirty) && (e.flags & page::HostWritable) &&
+    const bool may_write = ((e.flags & page::Dirty) || planted("tlb_dirty")) && (e.flags & page::HostWritable) &&
                            ((e.flags & page::Write) || (view != mode::ViewUser && !(s.cr0 & cr0::WP))) && !s.cpu->engine().has_code(e.host);
     const u64 hide = hides(s, linear) ? kHidden : 0;
     const u64 hide_writes = s.writes && !s.writes->seen(e.host) ? kHidden : hide;

@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "support/assert.h"
+#include "support/planted.h"
 
 namespace calque::jit {
 namespace {
@@ -148,7 +149,7 @@ void CodeCache::unlink(BlockRecord& r) {
     page.entries[r.offset] = 0;
     // Jumps to it lead to their stubs again, and so do its own: it may be running, and its targets may go next.
     for (const Link& l : page.links)
-        if (l.target == r.offset || l.owner == r.number) backend_->patch(l.at, l.stub);
+        if ((l.target == r.offset && !planted("code_link")) || l.owner == r.number) backend_->patch(l.at, l.stub);
     std::erase_if(page.links, [&](const Link& l) { return l.owner == r.number; });
 }
 
@@ -208,7 +209,7 @@ bool CodeCache::store(const u8* p, const void* now, size_t size, const BlockReco
     }
     if (std::memcmp(p, now, end - begin) == 0) return true;
     if (running && running->page && running->touches(h->host, begin, end, insn + 1)) return false;
-    discard_in(*h, begin, end);
+    if (!planted("code_store")) discard_in(*h, begin, end);
     return true;
 }
 

@@ -1,6 +1,7 @@
 // cond(cc, flags_*(...)) becomes an icmp of the operation's operands or result, so that the flags themselves die.
 #include "jit/opt/opt.h"
 #include "jit/opt/rewrite.h"
+#include "support/planted.h"
 
 namespace calque::jit {
 namespace {
@@ -68,7 +69,7 @@ private:
         case Cond::ae: return compare(Cmp::uge, f.type, f.a, f.b);
         case Cond::e: return compare(Cmp::eq, f.type, f.a, f.b);
         case Cond::ne: return compare(Cmp::ne, f.type, f.a, f.b);
-        case Cond::be: return compare(Cmp::ule, f.type, f.a, f.b);
+        case Cond::be: return compare(planted("opt_fuse_compare") ? Cmp::ult : Cmp::ule, f.type, f.a, f.b);
         case Cond::a: return compare(Cmp::ugt, f.type, f.a, f.b);
         case Cond::l: return compare(Cmp::slt, f.type, f.a, f.b);
         case Cond::ge: return compare(Cmp::sge, f.type, f.a, f.b);

@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "jit/x64/x64.h"
+#include "support/planted.h"
 #include "support/log.h"
 
 namespace calque::jit::x64 {
@@ -161,7 +162,8 @@ void X64::emit_hot() {
     as.bind(loop_);
     if (request_->second_entries) check_second_page();
     as.sub(context(offsetof(ExecContext, budget), 8), Imm(block_->insn_count));
-    jump_cold(CC::kS, cold(Cold::budget));
+    if (planted("x64_budget")) as.cmp(context(offsetof(ExecContext, budget), 8), Imm(-1));
+    jump_cold(planted("x64_budget") ? CC::kL : CC::kS, cold(Cold::budget));
     for (now_ = 1; now_ < an_.end && !failed; ++now_) {
         const Inst& i = code_[now_];
         const Value& v = an_.values[now_];

@@ -4,6 +4,7 @@
 
 #include "jit/ir/semantics.h"
 #include "jit/x64/x64.h"
+#include "support/planted.h"
 
 namespace calque::jit::x64 {
 namespace {
@@ -352,7 +353,7 @@ void emit_sext(X64& e, const Inst& i) {
     const Operand s = e.use_rm(i.a, from);
     const Reg d = e.dest(self);
     if (from == 4) e.as.emit(Inst_::kIdMovsxd, r64(d), s);
-    else e.as.emit(Inst_::kIdMovsx, gp(d, to), s);
+    else e.as.emit(Inst_::kIdMovsx, gp(d, planted("x64_upper_half") ? 8 : to), s);
     e.define(i, d, bytes(i.type) >= 4);
 }
 

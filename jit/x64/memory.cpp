@@ -2,6 +2,7 @@
 #include <cstddef>
 
 #include "jit/x64/x64.h"
+#include "support/planted.h"
 
 namespace calque::jit::x64 {
 
@@ -151,7 +152,7 @@ void X64::check_page(Reg address, Reg page, Reg index, unsigned size, bool write
         as.shr(r32(index), 12 - kEntryShift);
     }
     as.and_(r32(index), Imm(kIndexMask));
-    if (size == 1) as.mov(r64(page), r64(address));
+    if (size == 1 || planted("x64_page_crossing")) as.mov(r64(page), r64(address));
     else as.lea(r64(page), x86::ptr(r64(address), static_cast<i32>(size - 1)));
     as.and_(r64(page), Imm(-4096));
     as.cmp(r64(page), tlb_field(index, write, write ? offsetof(TlbEntry, write_tag) : offsetof(TlbEntry, read_tag)));

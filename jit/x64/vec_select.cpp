@@ -1,5 +1,6 @@
 // Moves between elements: shuffles, insertions, choices, widening.
 #include "jit/x64/vec.h"
+#include "support/planted.h"
 
 namespace calque::jit::x64 {
 
@@ -171,6 +172,7 @@ void emit_vmovmask(X64& e, const Inst& i) {
     case Lane::F64: case Lane::I64: e.avx() ? e.as.vmovmskpd(r32(d), xmm(s)) : e.as.movmskpd(r32(d), xmm(s)); break;
     default: e.fail(__func__);
     }
+    if (planted("x64_movemask") && i.lane() == Lane::I8) e.as.and_(r32(d), Imm(0x7fff));
     e.define(i, d, true);
 }
 }  // namespace calque::jit::x64
