@@ -4,6 +4,7 @@
 #include "frontend/cli/session.h"
 #include "frontend/exec/command.h"
 #include "frontend/trace/command.h"
+#include "frontend/verify/command.h"
 
 #ifndef CALQUE_VERSION
 #define CALQUE_VERSION "unknown"
@@ -16,8 +17,11 @@ int complain(const std::string& sentence) {
 }
 
 int run(int argc, char** argv) {
-    if (argc > 1 && std::string_view{argv[1]} == "exec") return calque::exec::command({argv + 2, argv + argc});
-    if (argc > 1 && std::string_view{argv[1]} == "trace") return calque::trace::command({argv + 2, argv + argc});
+    const std::string_view command = argc > 1 ? argv[1] : "";
+    if (command == "exec") return calque::exec::command({argv + 2, argv + argc});
+    if (command == "trace") return calque::trace::command({argv + 2, argv + argc});
+    if (command == "verify") return calque::verify::verify_command({argv + 2, argv + argc});
+    if (command == "bisect") return calque::verify::bisect_command({argv + 2, argv + argc});
     auto options = calque::parse_options({argv + 1, argv + argc});
     if (!options) return complain(options.error().message);
     if (options->help) return std::fputs(calque::help_text().c_str(), stdout), 0;

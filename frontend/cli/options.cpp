@@ -288,7 +288,9 @@ std::string help_text() {
            "  calque --disk disk.img --memory 2G\n"
            "  calque replay FILE       runs a recording (--record) again, to the bit; takes --gdb, --until, --engine and the like\n"
            "  calque trace FILE        prints what --trace has written; see calque trace --help\n"
-           "  calque exec FILE...      runs single instructions and compares; see calque exec --help\n";
+           "  calque exec FILE...      runs single instructions and compares; see calque exec --help\n"
+           "  calque verify ...        runs a machine on two executors and finds where they differ; see calque verify --help\n"
+           "  calque bisect A B        finds where two recordings differ; see calque bisect --help\n";
     for (const auto* group : {&d.general, &d.machine, &d.drives, &d.ports, &d.display, &d.running, &d.engine, &d.diagnosis})
         out << "\n" << *group;
     out << "\nWith --serial stdio on a terminal, Ctrl-A x quits and Ctrl-A h lists the other keys.\n"

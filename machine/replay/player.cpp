@@ -106,6 +106,13 @@ void Player::play() {
     fetch();
 }
 
+void Player::go_to(const Mark& m) {
+    events_ = m.events, next_ = m.next;
+    sections_left_ = m.sections_left, checks_ = m.checks, good_until_ = m.good_until;
+    in_->seek(m.position);
+    ended_ = false, failure_.reset();
+}
+
 Machine::Stop Player::run(u64 instructions) {
     using Stop = Machine::Stop;
     const u64 end = machine_->icount() + std::min(instructions, ~u64{0} - machine_->icount());

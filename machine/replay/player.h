@@ -27,6 +27,16 @@ public:
     /// How the recorded machine's time moved.
     ClockMode clock() const { return clock_; }
 
+    /// Where the recording is read, for a machine that goes back without a history.
+    struct Mark {
+        std::optional<EventReader> events;
+        std::optional<RecordedEvent> next;
+        u64 sections_left = 0, checks = 0, good_until = 0;
+        i64 position = 0;
+    };
+    Mark mark() const { return {events_, next_, sections_left_, checks_, good_until_, in_->position()}; }
+    void go_to(const Mark&);
+
 private:
     explicit Player(std::unique_ptr<SectionReader> in) : in_{std::move(in)} {}
     Result<void> begin();
