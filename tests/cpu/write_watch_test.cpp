@@ -51,6 +51,7 @@ const Program kPrograms[] = {
     {"push", Mode::protected32, "51 49 75 FC F4", {0x1f000}},
     {"call", Mode::protected32, "E8 00 00 00 00 58 49 75 F7 F4", {0x1f000}},
     {"vectors", Mode::long64, "0F 11 06 0F 29 47 10 FF C9 75 F5 F4", {0x50000, 0x60000}},
+    {"x87", Mode::protected32, "DB E3 D9 E8 D9 1E D9 EB DB 3F 49 75 F3 F4", {0x50000, 0x60000}},          // fninit; fld1; fstp dword [esi]; fldpi; fstp tbyte [edi]
     {"rep stosd", Mode::protected32, "B9 00 08 00 00 F3 AB F4", {0x60000, 0x61000}},
     {"rep movsb", Mode::protected32, "B9 00 18 00 00 F3 A4 F4", {0x60000, 0x61000}},
     {"pages far apart", Mode::protected32, "88 0E 88 0F 81 C6 00 10 00 00 83 F9 3A 77 02 31 C9 49 7F EC F4", {0x50000, 0x51000, 0x52000, 0x60000}},
@@ -58,6 +59,8 @@ const Program kPrograms[] = {
 
 void prepare(Guest& g) {
     g.rcx = 60, g.rsi = 0x50000, g.rdi = 0x60000;
+    g.s().cr0 &= ~(cr0::EM | cr0::TS);
+    g.refresh();
     for (u64 at = 0x50000; at < 0x70000; ++at) g.memory.ram[at] = static_cast<u8>(at * 7 + (at >> 9));
 }
 }  // namespace
@@ -81,6 +84,7 @@ TEST_CASE("write watch: whatever stores is seen before it does, after every mark
                 }
                 plain.run(kMost);
                 CHECK(g.s().halted);
+                CHECK(g.vector() == -1);
                 CHECK(g.cpu->icount() == plain.cpu->icount());
                 CHECK(std::equal(g.memory.ram.begin(), g.memory.ram.end(), plain.memory.ram.begin()));
                 CHECK(std::equal(std::begin(g.s().gpr), std::end(g.s().gpr), std::begin(plain.s().gpr)));
