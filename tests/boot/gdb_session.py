@@ -126,6 +126,15 @@ def run_calque(socket, *options):
     return process
 
 
+def there_and_back(g, steps=3):
+    """The machine goes back as it has come."""
+    before = g.value("$icount"), g.value("$pc"), g("info registers")
+    g(f"stepi {steps}")
+    check(g.value("$icount") > before[0], "stepi goes forward")
+    g(f"reverse-stepi {steps}")
+    check((g.value("$icount"), g.value("$pc"), g("info registers")) == before, "reverse-stepi leads to the same state", g("info registers"))
+
+
 def reset_vector(g):
     check(g.value("$pc") == 0xfffffff0, "the first instruction is at the reset vector", hex(g.value("$pc")))
     g.expect("show architecture", r'currently "i8086"')
@@ -133,6 +142,9 @@ def reset_vector(g):
     check(g.value("$cs") == 0xf000 and g.value("$cs_base") == 0xffff0000 and g.value("$ip") == 0xfff0, "CS has its hidden base")
     g.expect("stepi", r"0x000fe05b")
     check(g.value("$icount") == 1, "one instruction has run")
+    g("reverse-stepi")
+    check(g.value("$icount") == 0 and g.value("$pc") == 0xfffffff0, "and is undone")
+    g("stepi")
     g.expect("info registers cr0", r"ET NW CD")
 
 
@@ -149,6 +161,7 @@ def real_mode(g):
     g.expect("continue", rf"Breakpoint .* 0x0*{target:x}")
     check(target > 0xffff and g.value("$code_bits") == 16, "a breakpoint above 64 KiB is met in 16-bit code")
     g("delete")
+    there_and_back(g)
     g("set $saved = $eax")
     g("set $eax = 0x12345678")
     check(g.value("$ax") == 0x5678 and g.value("$rax") == 0x12345678, "parts and wholes of a register agree")
@@ -168,6 +181,9 @@ def protected_mode(g):
     g.expect("x/i $pc", r"jmp\s+0x8:")
     g("stepi")
     check(g.value("$code_bits") == 32, "a far jump has led to 32-bit code")
+    g("reverse-stepi 2")
+    check(g.value("$cr0 & 1") == 0 and g.value("$code_bits") == 16, "backwards out of protected mode")
+    g("stepi 2")
     g("set architecture i386")
     check("packet" not in g("info registers"), "the architecture changes without complaints")
     g.expect("x/i $pc", r"=> .*mov\s+ecx,0x10")
@@ -177,6 +193,7 @@ def protected_mode(g):
     g.expect("watch *(int*)$top", r"Hardware watchpoint")
     g.expect("continue", r"Old value")
     check(g.value("$esp") <= g.value("$top") + 4, "the watchpoint has seen the stack change")
+    there_and_back(g)
     g("delete")
 
 
@@ -187,6 +204,7 @@ def linux_entry(g):
     check(g.value("$code_bits") == 64 and g.value("$efer & 0x400"), "long mode is active")
     g("set architecture i386:x86-64")
     check(g.value("$rip") == 0x1000000, "the kernel starts where it was loaded")
+    there_and_back(g)
     g.expect("x/2i $pc", r"=> 0x1000000:\s+lea\s+rsp,\[rip")
     g("delete")
     g.expect("monitor page 0x1000000", r"PML4 at(?s:.*)is at physical address 0x1000000")
@@ -269,6 +287,24 @@ def page_fault(g):
     check(g.value("$xmm1.v16_int8[1]") == ord("E"), "XMM1 holds the file's start", g("p $xmm1"))
 
 
+def who_wrote(g):
+    """Backwards to the last store to a variable, to a breakpoint before it, and forward again."""
+    here = g.value("$icount")
+    g(f"awatch *(int*){COUNTER}")
+    g.expect("reverse-continue", r"Hardware access .*watchpoint")
+    check(g.value("$icount") < here and g.value("$ecx") == g.value(f"*(int*){COUNTER}") == 400, "this is behind the last store of the loop")
+    g.expect("x/i $pc", rf"=> .*call\s+0x{WORK:x}")
+    g("delete")
+    g(f"break *{START}")
+    g.expect("reverse-continue", rf"Breakpoint .* 0x0*{START:x}")
+    check(g.value("$cpl") == 3, "this is where the program began")
+    g("delete")
+    g("monitor stop exception PF")
+    g.expect("continue", r"address 0x408123")
+    check(g.value("$icount") < here, "the fault comes again")
+    g("monitor clear")
+
+
 def linux_symbols(g):
     """The kernel's own symbols, processes and log, from its memory."""
     check(g.value("$cpl") == 3, "the program runs")
@@ -310,6 +346,7 @@ def whole_boot(directory):
     g = detach_and_return(g, socket)
     user_program(g, image)
     page_fault(g)
+    who_wrote(g)
     linux_symbols(g)
     power_off(g, machine)
 
@@ -345,7 +382,11 @@ def grub(directory):
     g("set $top = ($ss_base + $sp) & 0xfffff")
     g.expect("watch *(int*)($top - 4)", r"Hardware watchpoint")
     g.expect("continue", r"Old value")
+    there_and_back(g)
     g("delete")
+    g("hbreak *0x7c00")
+    g.expect("reverse-continue", r"Breakpoint .* 0x0*7c00")
+    check(g.value("$code_bits") == 16 and g.value("*(unsigned short*)$pc") == 0xe8 and g.value("$cr0 & 1") == 0, "back at the boot sector")
     g.send("kill")
     check(machine.wait(LIMIT) == 0, "kill ends the emulator")
     g.close()
