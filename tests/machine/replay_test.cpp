@@ -233,10 +233,11 @@ TEST_CASE("history: any instruction of a replay can be had again, in any order")
     const std::string disk = folder / "disk.img";
     write(disk, std::string(1 << 20, 'x'));
     unsigned seed = 200;
+    const bool native = jit::Engine::has_jit();   // other hosts are emulated ones, in ./test
     for (const char* guest : {"echo", "ticks", "stale", "disk"})
         for (const ClockMode clock : {ClockMode::fixed, ClockMode::host}) {
             CAPTURE(std::string{guest}); CAPTURE(clock == ClockMode::host);
-            record(guest, clock, folder / "a.rec", ++seed, 150, std::string_view{guest} == "disk" ? disk : "");
+            record(guest, clock, folder / "a.rec", ++seed, native ? 80 : 40, std::string_view{guest} == "disk" ? disk : "");
             Replay r{folder / "a.rec", seed % 2 != 0};
             REQUIRE(r.player);
             Machine& m = *r.rig.machine;
@@ -252,7 +253,7 @@ TEST_CASE("history: any instruction of a replay can be had again, in any order")
             CHECK(history.checkpoints() > 2);
             CHECK(history.checkpoints() <= 150);
             REQUIRE_FALSE(hashes.empty());
-            const int goals = jit::Engine::has_jit() ? 40 : 8;   // other hosts are emulated ones, in ./test
+            const int goals = native ? 12 : 4;
             for (int n = 0; n < goals; ++n) {
                 const auto goal = std::next(hashes.begin(), static_cast<i64>(random() % hashes.size()));
                 if (goal->first < history.begin()) continue;
