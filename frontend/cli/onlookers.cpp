@@ -1,8 +1,5 @@
 #include "frontend/cli/onlookers.h"
 
-#include <unistd.h>
-
-#include <cerrno>
 #include <cstdio>
 
 #include "cpu/cpu.h"
@@ -40,7 +37,7 @@ Result<void> Onlookers::begin_profile(const ProfileOption& o, bool translates) {
     for (const auto& [file, offset] : o.symbols)
         if (auto r = symbols_.load(file, offset); !r) return r;
     symbols_.sort();
-    profile_lines_ = o.lines, profile_path_ = o.path;
+    profile_lines_ = o.lines;
     if (o.path != "-") {
         auto file = NewFile::create(o.path);
         if (!file) return file.error();
@@ -68,12 +65,7 @@ Result<void> Onlookers::finish_profile() {
         std::fwrite(report.data(), 1, report.size(), stdout);
         return {};
     }
-    for (size_t at = 0; at < report.size();) {
-        const ssize_t n = ::write(profile_->fd(), report.data() + at, report.size() - at);
-        if (n < 0 && errno == EINTR) continue;
-        if (n < 0) return cannot_write(profile_path_);
-        at += static_cast<size_t>(n);
-    }
+    if (auto r = profile_->write(report); !r) return r;
     return profile_->commit();
 }
 

@@ -37,7 +37,6 @@ private:
     std::unique_ptr<Profiler> profiler_;
     std::unique_ptr<PerfMap> perf_;
     std::unique_ptr<NewFile> profile_;   // null: standard output
-    std::string profile_path_;
     size_t profile_lines_ = 0;
 };
 }  // namespace calque

@@ -48,6 +48,15 @@ NewFile::~NewFile() {
     ::close(fd_);
 }
 
+Result<void> NewFile::write(std::string_view bytes) {
+    while (!bytes.empty()) {
+        const ssize_t n = ::write(fd_, bytes.data(), bytes.size());
+        if (n < 0 && errno != EINTR) return cannot_write(path_);
+        if (n > 0) bytes.remove_prefix(static_cast<size_t>(n));
+    }
+    return {};
+}
+
 // linkat() gives a nameless file a name, but replaces none; rename() replaces, at once or not at all.
 Result<void> NewFile::commit() {
     if (::fsync(fd_) != 0) return cannot_write(path_);

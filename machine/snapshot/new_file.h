@@ -2,6 +2,7 @@
 #pragma once
 #include <memory>
 #include <string>
+#include <string_view>
 
 #include "support/result.h"
 
@@ -13,6 +14,7 @@ public:
     ~NewFile();   // what was not committed is gone
     NewFile(const NewFile&) = delete;
     int fd() const { return fd_; }
+    Result<void> write(std::string_view);
     /// On the disk, then in place of what had the name before.
     Result<void> commit();
 

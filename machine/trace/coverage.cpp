@@ -1,9 +1,6 @@
 #include "machine/trace/coverage.h"
 
-#include <unistd.h>
-
 #include <algorithm>
-#include <cerrno>
 #include <cinttypes>
 #include <cstdio>
 
@@ -14,16 +11,6 @@ namespace {
 constexpr u64 kWindow = u64{1} << 32;       // what an entry's offset reaches
 constexpr size_t kMostModules = 0xffff;     // what its module number reaches
 constexpr size_t kEntry = 8;                // offset u32, size u16, module u16
-
-bool write_all(int fd, const std::string& bytes) {
-    for (size_t at = 0; at < bytes.size();) {
-        const ssize_t n = ::write(fd, bytes.data() + at, bytes.size() - at);
-        if (n < 0 && errno == EINTR) continue;
-        if (n < 0) return false;
-        at += static_cast<size_t>(n);
-    }
-    return true;
-}
 }  // namespace
 
 Result<std::unique_ptr<Coverage>> Coverage::start(const std::string& path, std::vector<CoverageModule> modules) {
@@ -85,7 +72,7 @@ std::string Coverage::text() {
 
 Result<void> Coverage::finish() {
     tidy();
-    if (!write_all(file_->fd(), text())) return cannot_write(path_);
+    if (auto r = file_->write(text()); !r) return r;
     if (auto r = file_->commit(); !r) return r;
     if (full_) return Error{"the guest has run more different code than the coverage '" + path_ + "' can have; some is missing there"};
     return {};
