@@ -57,7 +57,7 @@ struct Cpu::Impl final : jit::GuestCode, ApicBus {
     const u8* fetch_page(u64 linear) override;
     void lift(const jit::LiftRequest& r, jit::Block& out) override {
         lift_block(r, cpu->features_, out);
-        if (s.observer && out.insn_count) s.observer->lifted(linear_pc(), out.byte_count);
+        if (s.observer && out.insn_count) s.observer->lifted(s.linear_of(s.x.rip), out.byte_count);
     }
     bool lift_alone(jit::Block& out) override;
     void protect(const u8* page) override { mmu.clear_write_tags(s, page); }
@@ -80,7 +80,6 @@ struct Cpu::Impl final : jit::GuestCode, ApicBus {
     void deliver_fault();
     void refine_fault();
     bool fetch_bytes(u8* bytes, unsigned& count, unsigned want);
-    u64 linear_pc() const { return s.code64() ? s.x.rip : (s.x.rip + s.x.mode.base) & 0xffffffff; }
     bool observe_closely(bool);
 };
 
@@ -100,7 +99,7 @@ bool Cpu::Impl::fetch_bytes(u8* bytes, unsigned& count, unsigned want) {
         const u64 rip = s.x.rip + count;
         if (!s.code64() && rip > s.seg[CS].limit) return fault(s, vec::GP, 0);
         if (s.code64() && !canonical(rip)) return fault(s, vec::GP, 0);
-        const u64 linear = s.code64() ? rip : (rip + s.x.mode.base) & 0xffffffff;
+        const u64 linear = s.linear_of(rip);
         u32 error;
         const PageEntry* e = translate(s, linear, Access::fetch, view, error);
         if (!e) return raise_page_fault(s, linear, error), false;
@@ -114,7 +113,7 @@ bool Cpu::Impl::lift_alone(jit::Block& out) {
     u8 bytes[15];
     unsigned count = 0;
     // Byte by byte past the first page, so that a fault is raised only for a byte that the instruction has.
-    const u64 linear = linear_pc();
+    const u64 linear = s.linear_of(s.x.rip);
     const unsigned room = 4096 - static_cast<unsigned>(linear & 0xfff);
     unsigned want = room < 15 ? room : 15;
     if (!s.code64() && s.x.rip + want > s.code_end) want = 1;
@@ -182,7 +181,7 @@ bool Cpu::Impl::take_event() {
 bool Cpu::Impl::code_breakpoint() {
     if (!(s.dr7 & 0xff) || shadowed(s, ShadowMovSs)) return false;   // behind a load of SS "as if EFLAGS.RF were 1"
     if ((s.eflags_system & eflags::RF) && s.rf_at == s.x.icount()) return false;
-    const u64 linear = linear_pc();
+    const u64 linear = s.linear_of(s.x.rip);
     u64 hit = 0;
     for (unsigned n = 0; n < 4; ++n)
         if ((s.dr7 >> (2 * n) & 3) && !(s.dr7 >> (16 + 4 * n) & 3) && s.dr[n] == linear) hit |= u64{1} << n;

@@ -9,7 +9,6 @@
 namespace calque {
 namespace {
 constexpr u64 kPageMask = ~u64{4095};
-u64 linear_pc(const CpuState& s) { return s.code64() ? s.x.rip : (s.x.rip + s.x.mode.base) & 0xffffffff; }
 }  // namespace
 
 Debug::Debug(Cpu& cpu) : cpu_{cpu}, s_{cpu.state()} { s_.debug = this; }
@@ -136,11 +135,11 @@ bool Debug::ends_run() {
 }
 
 bool Debug::at_breakpoint() const {
-    const u64 pc = linear_pc(s_);
+    const u64 pc = s_.linear_of(s_.x.rip);
     const jit::PageCuts* const stops_here = stops(pc);
     return stops_here && stops_here->test(pc & 4095);
 }
 
 // A repeated string instruction has one breakpoint, not one an iteration.
-bool Debug::breaks() { return !s_.tracing.repeating && report({Event::breakpoint, linear_pc(s_)}); }
+bool Debug::breaks() { return !s_.tracing.repeating && report({Event::breakpoint, s_.linear_of(s_.x.rip)}); }
 }  // namespace calque

@@ -190,6 +190,8 @@ struct CpuState {
     bool vm86() const { return eflags_system & eflags::VM; }
     bool long_active() const { return efer & efer::LMA; }
     bool code64() const { return x.mode.bits & mode::Code64; }
+    /// Where code at this offset is.
+    u64 linear_of(u64 rip) const { return code64() ? rip : (rip + x.mode.base) & 0xffffffff; }
 };
 
 /// EFLAGS.RF and the interrupt shadow end by themselves when an instruction retires.

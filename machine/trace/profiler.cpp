@@ -35,8 +35,7 @@ u64 Profiler::attend(u64 icount) {
 
 void Profiler::sample() {
     ++samples_;
-    const u64 code = s_.code64() ? s_.x.rip : (s_.x.rip + s_.x.mode.base) & 0xffffffff;
-    const Place p{code, s_.cpl == 3 ? s_.cr3 & ~u64{0xfff} : 0, s_.cpl};
+    const Place p{s_.linear_of(s_.x.rip), s_.cpl == 3 ? s_.cr3 & ~u64{0xfff} : 0, s_.cpl};
     if (const auto known = places_.find(p); known != places_.end()) ++known->second;
     else if (places_.size() < kMost) places_.emplace(p, 1);
     else ++elsewhere_;

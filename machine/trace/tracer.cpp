@@ -49,7 +49,7 @@ TracePlace Tracer::place(u64 count, u64 rip) const {
     TracePlace p{.count = count, .ring = s_.cpl, .cs = s_.seg[CS].selector, .cr3 = s_.cr3};
     p.bits = s_.code64() ? 64 : s_.x.mode.bits & mode::Code32 ? 32 : 16;
     p.base = s_.code64() ? 0 : s_.x.mode.base;
-    p.linear = s_.code64() ? rip : (rip + s_.x.mode.base) & 0xffffffff;
+    p.linear = s_.linear_of(rip);
     return p;
 }
 
