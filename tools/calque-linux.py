@@ -16,6 +16,7 @@ import tempfile
 import gdb
 
 CHUNK = 1 << 18
+LONGEST_NAME = 512      # KSYM_NAME_LEN
 
 
 def read(address, size):
@@ -288,9 +289,7 @@ class Linux:
         symtab = read(self.member(table, "mod_kallsyms.symtab"), entry * count)
         last = max((u(symtab, entry * i, 4) for i in range(count)), default=0)
         strings = self.member(table, "mod_kallsyms.strtab")
-        names = read(strings, last + 1)
-        while names[-1]:
-            names += read(strings + len(names), 64).split(b"\0")[0] + b"\0" if len(names) == last + 1 else b"\0"
+        names = read_what_is_there(strings, strings + last + LONGEST_NAME) + b"\0"
         types = read(self.member(table, "mod_kallsyms.typetab"), count)
         for i in range(count):
             name = c_string(names, u(symtab, entry * i, 4))
@@ -418,11 +417,10 @@ class Log(gdb.Command):
         count = 1 << m(descriptors, "prb_desc_ring.count_bits")
         size = 1 << m(text, "prb_data_ring.size_bits")
         data = read(m(text, "prb_data_ring.data"), size)
-        linux.offset("prb_desc.state_var")
+        state, lpos = linux.offset("prb_desc.state_var"), linux.offset("prb_desc.text_blk_lpos")
         each = linux.btf.member("prb_desc")[1], linux.btf.member("printk_info")[1]
         descs = read(m(descriptors, "prb_desc_ring.descs"), each[0] * count)
         infos = read(m(descriptors, "prb_desc_ring.infos"), each[1] * count)
-        state, lpos = linux.offset("prb_desc.state_var"), linux.offset("prb_desc.text_blk_lpos")
         stamp, length = linux.offset("printk_info.ts_nsec"), linux.offset("printk_info.text_len")
         number, last = m(descriptors, "prb_desc_ring.tail_id"), m(descriptors, "prb_desc_ring.head_id")
         bits = (1 << 8 * pointer) - 1
