@@ -18,6 +18,8 @@
 
 namespace calque {
 
+constexpr std::string_view kSnapshotMagic = "CALQSNAP";
+
 class StateIO;
 
 struct Section {

@@ -19,7 +19,6 @@
 
 namespace calque {
 namespace {
-constexpr std::string_view kMagic = "CALQSNAP";
 constexpr u64 kStateLimit = 96 * kMiB;   // one device: video memory is the largest
 constexpr u64 kRamChunk = kMiB, kOverlayPieces = 256;
 
@@ -124,7 +123,7 @@ void Machine::Snapshot::save_overlays(SectionWriter& out) {
 Result<void> Machine::save(const std::string& path) {
     auto file = NewFile::create(path);
     if (!file) return file.error();
-    SectionWriter out{(*file)->fd(), path, kMagic};
+    SectionWriter out{(*file)->fd(), path, kSnapshotMagic};
     if (auto r = save_to(out); !r) return r;
     if (auto r = out.finish(); !r) return r;
     return (*file)->commit();
@@ -319,7 +318,7 @@ Result<void> Machine::Snapshot::load_machine(SectionReader& in) {
 }
 
 Result<std::unique_ptr<Machine>> Machine::load(const std::string& path, MachineConfig host) {
-    auto in = SectionReader::open(path, kMagic, "snapshot");
+    auto in = SectionReader::open(path, kSnapshotMagic, "snapshot");
     if (!in) return in.error();
     auto machine = load_from(**in, std::move(host));
     if (!machine) return machine;

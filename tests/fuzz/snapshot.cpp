@@ -5,8 +5,6 @@
 
 namespace calque::fuzz {
 namespace {
-constexpr std::string_view kMagic = "CALQSNAP";
-
 std::vector<Bytes> seeds() {
     std::vector<Bytes> out;
     const test::TempFolder folder;
@@ -15,7 +13,7 @@ std::vector<Bytes> seeds() {
         auto m = fuzz.make(guest);
         m->run(30'000);
         if (!m->save(folder / "s")) std::abort();
-        out.push_back(pack(folder / "s", kMagic));
+        out.push_back(pack(folder / "s", kSnapshotMagic));
     }
     out.push_back(whole_file(folder / "s"));
     return out;
@@ -23,7 +21,7 @@ std::vector<Bytes> seeds() {
 
 bool run(std::span<const u8> in) {
     MemoryFile file;
-    unpack(in, kMagic, file);
+    unpack(in, kSnapshotMagic, file);
     FuzzMachine fuzz;
     auto m = Machine::load(file.path(), fuzz.config);
     if (!m) return false;
