@@ -20,6 +20,7 @@ public:
 
 private:
     NewFile(std::string path, int fd, std::string temporary) : path_{std::move(path)}, fd_{fd}, temporary_{std::move(temporary)} {}
+    Result<void> name_it();
     std::string path_;
     int fd_;
     std::string temporary_;   // its name until then; empty: none

@@ -251,6 +251,7 @@ TEST_CASE("snapshot: a file takes its place only when it is whole") {
         REQUIRE(::write((*half)->fd(), "new", 3) == 3);
     }
     CHECK(content(file) == "old");
+    write(file + ".calque-unfinished", "of a process that was killed");
     {
         const auto whole = NewFile::create(file);
         REQUIRE(::write((*whole)->fd(), "new", 3) == 3);
