@@ -1,26 +1,20 @@
 #include "machine/replay/recorder.h"
 
-#include <fcntl.h>
-#include <unistd.h>
-
 #include "machine/block/identity.h"
-#include "machine/snapshot/new_file.h"
 #include "support/state_io.h"
 
 namespace calque {
 
-Recorder::Recorder(Machine& m, int fd, const std::string& path) : machine_{m}, fd_{fd}, out_{fd, path, kRecordingMagic}, events_{m.moment()} {}
+Recorder::Recorder(Machine& m, std::unique_ptr<NewFile> file, const std::string& path)
+    : machine_{m}, file_{std::move(file)}, out_{file_->fd(), path, kRecordingMagic}, events_{m.moment()} {}
 
-Recorder::~Recorder() {
-    machine_.gate().forget(this);
-    ::close(fd_);
-}
+Recorder::~Recorder() { machine_.gate().forget(this); }
 
 Result<std::unique_ptr<Recorder>> Recorder::start(Machine& m, const std::string& path) {
-    const int fd = ::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOCTTY, 0666);
-    if (fd < 0) return cannot_write(path);
+    auto file = NewFile::create(path);
+    if (!file) return file.error();
     m.begin_moments();
-    std::unique_ptr<Recorder> r{new Recorder{m, fd, path}};
+    std::unique_ptr<Recorder> r{new Recorder{m, std::move(*file), path}};
     if (auto saved = m.save_to(r->out_); !saved) return saved.error();
     StateIO s = StateIO::saver();
     ClockMode clock = m.config().clock;
@@ -29,6 +23,7 @@ Result<std::unique_ptr<Recorder>> Recorder::start(Machine& m, const std::string&
     s(clock, reboot, start.icount, start.time, start.turns);
     r->out_.add("begin", 1, 0, s);
     if (auto ok = r->check(); !ok) return ok.error();
+    if (auto ok = r->file_->commit(); !ok) return ok.error();
     m.gate().listen(r.get(), [recorder = r.get()](const GateEvent& e) {
         RecordedEvent event{.at = recorder->machine_.moment(), .event = e};
         if (!e.medium.path.empty())

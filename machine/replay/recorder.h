@@ -5,6 +5,7 @@
 
 #include "machine/machine.h"
 #include "machine/replay/events.h"
+#include "machine/snapshot/new_file.h"
 #include "machine/snapshot/sections.h"
 
 namespace calque {
@@ -14,7 +15,8 @@ constexpr u16 kEventsVersion = 2;   // 1 had neither what debuggers write nor mo
 
 class Recorder {
 public:
-    /// From now on. The machine's images must be kept (MachineConfig::keep_images).
+    /// From now on. The machine's images must be kept (MachineConfig::keep_images). Whatever had the name stays until the recording can be
+    /// replayed.
     static Result<std::unique_ptr<Recorder>> start(Machine&, const std::string& path);
     ~Recorder();
     Recorder(const Recorder&) = delete;
@@ -25,9 +27,9 @@ public:
     Result<void> stop_here();
 
 private:
-    Recorder(Machine&, int fd, const std::string& path);
+    Recorder(Machine&, std::unique_ptr<NewFile>, const std::string& path);
     Machine& machine_;
-    int fd_;
+    std::unique_ptr<NewFile> file_;
     SectionWriter out_;
     EventWriter events_;
     Moment checked_;
