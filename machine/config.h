@@ -29,6 +29,7 @@ struct FirmwareImages {
     std::vector<u8> bios, vga_bios;
     std::map<u16, std::vector<u8>> items;
     std::map<std::string, std::vector<u8>, std::less<>> files;
+    bool operator==(const FirmwareImages&) const = default;
 };
 
 struct MachineConfig {

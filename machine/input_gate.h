@@ -8,6 +8,7 @@
 
 #include "machine/config.h"
 #include "support/input_queue.h"
+#include "support/state_io.h"
 
 namespace calque {
 
@@ -52,11 +53,15 @@ public:
     /// What has passed before, in a machine that has gone back: listeners know it.
     void repeat(const GateEvent& e) {
         settle_();
+        ++count_;
         apply_(e);
     }
     void close(bool closed = true) { closed_ = closed; }
     bool closed() const { return closed_; }
+    /// How many events have passed, since the beginning of its recording if the machine records or replays.
     u64 count() const { return count_; }
+    void begin_count() { count_ = 0; }
+    void state(StateIO& s) { s(count_); }
     /// Hears every event before it takes effect.
     using Listener = std::function<void(const GateEvent&)>;
     void listen(const void* who, Listener l) { listeners_[who] = std::move(l); }

@@ -71,7 +71,10 @@ Moment Machine::moment() const {
     return {icount(), clock_.now(), turns_, t.fault_at == icount() ? t.faults_there : 0};
 }
 
-void Machine::begin_moments() { turns_ = cpu_->state().tracing.faults_there = 0; }
+void Machine::begin_moments() {
+    turns_ = cpu_->state().tracing.faults_there = 0;
+    gate_.begin_count();
+}
 
 std::optional<Machine::Stop> Machine::after_run(Cpu::Stop why) {
     if (why == Cpu::Stop::halted) return idle();

@@ -98,7 +98,7 @@ public:
     bool set_msr(u32 number, u64 value);
 
     // ---- replay (docs/record-replay.md)
-    /// Moments are counted from here.
+    /// Moments and events are counted from here.
     void begin_moments();
     /// The gate is for the recording only from now on, which has all idle time in it if it was made with the host's clock.
     void begin_replay(bool host_clock, bool reboot);
@@ -117,7 +117,6 @@ public:
     // ---- checkpoints (machine/replay/history.h)
     /// All but RAM and disks.
     struct Parts {
-        u64 turns = 0, fault_at = 0, faults_there = 0;
         std::vector<BlockImage*> media;   // of CD-ROM drives, then floppy drives
         std::vector<std::vector<u8>> states;
     };

@@ -1,5 +1,6 @@
 #include "frontend/cli/options.h"
 
+#include <algorithm>
 #include <boost/program_options.hpp>
 #include <fstream>
 #include <sstream>
@@ -14,7 +15,8 @@ using Strings = std::vector<std::string>;
 // Values as text; what they mean is found out below, where a sentence can say what is wrong.
 struct Raw {
     std::string memory = "512M", cpu, bios, vgabios, boot, kernel, initrd, append, display = "auto", engine = "jit", clock, stop_at,
-                rtc, jit_disable, screenshot, debugcon, firmware_log, control, name, config, gdb, save, save_at, load, record, replay, until, history, trace, coverage, profile, warm = "12";
+                rtc, jit_disable, screenshot, debugcon, firmware_log, control, name, config, gdb, save, save_at, load, hash_at, record, replay, until, history,
+                trace, coverage, profile, warm = "12";
     Strings disk, cdrom, floppy, serial, parallel, device, log;
 };
 
@@ -64,11 +66,12 @@ void describe(Descriptions& d, Raw& r) {
         ("stop-at", text(r.stop_at, "N"), "stop after exactly N instructions")
         ("save", text(r.save, "FILE"), "write a snapshot of the machine at the end, or at --save-at")
         ("save-at", text(r.save_at, "N"), "with --save: write it after exactly N instructions and go on")
-        ("load", text(r.load, "FILE"), "go on from a snapshot; the machine is the one in it")
+        ("load", text(r.load, "FILE"), "go on from a snapshot; the machine is the one in it. With calque replay: begin there, if it was saved within the recording")
         ("record", text(r.record, "FILE"), "write down all that reaches the machine, for calque replay FILE; images are not written")
         ("until", text(r.until, "N"), "with calque replay: stop after exactly N instructions")
         ("no-reboot", "a reset or triple fault ends the run")
         ("state-hash", "at the end, print the instruction count and a hash of processor, RAM and devices")
+        ("state-hash-at", text(r.hash_at, "N,N,..."), "print the same after exactly so many instructions, and go on")
         ("stats", "at the end, print counters and speed");
     d.engine.add_options()
         ("engine", text(r.engine, "KIND"), "jit (the default) or interp")
@@ -162,6 +165,12 @@ Result<void> take_running(const Raw& r, Options& o) {
     if (auto n = take_number(r.stop_at, "--stop-at", o.stop_at); !n) return n;
     if (auto n = take_number(r.until, "--until", o.stop_at); !n) return n;
     if (auto n = take_number(r.save_at, "--save-at", o.save_at); !n) return n;
+    for (const std::string& n : split(r.hash_at)) {
+        auto at = number<u64>(n, "--state-hash-at");
+        if (!at) return at.error();
+        o.hash_at.push_back(*at);
+    }
+    std::sort(o.hash_at.begin(), o.hash_at.end());
     if (auto n = take_number(r.rtc, "--rtc", o.rtc_epoch); !n) return n;
     if (!r.until.empty() && o.replay.empty()) return Error{"--until is for calque replay FILE; elsewhere it is --stop-at"};
     if (o.save_at && o.save.empty()) return Error{"--save-at says when, and --save which file"};
@@ -205,7 +214,7 @@ Result<void> check_load(const po::variables_map& given, const Options& o) {
     for (const char* name : {"memory", "cpu", "bios", "vgabios", "device", "rtc", "boot", "boot-menu", "kernel", "initrd", "append"})
         if (given.count(name)) return Error{whence + "; --" + name + " cannot change it"};
     if (o.replay.empty()) return {};
-    for (const char* name : {"load", "record", "clock", "no-reboot"})
+    for (const char* name : {"record", "clock", "no-reboot"})
         if (given.count(name)) return Error{whence + "; --" + name + " cannot go with it"};
     return {};
 }

@@ -90,7 +90,7 @@ Result<void> Session::make_machine() {
         if (!machine) return machine.error();
         machine_ = std::move(*machine);
     } else {
-        auto player = Player::open(options_.replay, options_.machine);
+        auto player = Player::open(options_.replay, options_.machine, options_.load);
         if (!player) return player.error();
         player_ = std::move(*player), machine_ = player_->take_machine();
     }
@@ -104,8 +104,10 @@ Result<void> Session::make_machine() {
 }
 
 u64 Session::next_stop() const {
-    const u64 end = options_.stop_at.value_or(~u64{0});
-    return options_.save_at && !saved_ ? std::min(end, *options_.save_at) : end;
+    u64 next = options_.stop_at.value_or(~u64{0});
+    if (options_.save_at && !saved_) next = std::min(next, *options_.save_at);
+    if (!options_.hash_at.empty()) next = std::min(next, options_.hash_at.front());
+    return next;
 }
 
 Result<void> Session::save() {
@@ -301,6 +303,11 @@ void Session::keep_looking_on() {
 void Session::at_stop() {
     if (options_.save_at && !saved_ && machine_->icount() >= *options_.save_at)
         if (auto r = save(); !r) return finish(1, r.error().message);
+    while (!options_.hash_at.empty() && machine_->icount() >= options_.hash_at.front()) {
+        flush_ports();
+        print_hash(machine_->state_hash());
+        options_.hash_at.erase(options_.hash_at.begin());
+    }
     if (next_stop() <= machine_->icount()) return finish(0);
     machine_->set_stop_at(next_stop());
     machine_->resume_clock();
@@ -447,17 +454,21 @@ int Session::end_of_run() {
     if (!recording && !status) failed(recording.error());
     if (!looking_on && !status) failed(looking_on.error());
     if (options_.save_at && !saved_) failed({"the run has ended before the instruction at which --save-at wanted a snapshot; there is none"});
+    if (!options_.hash_at.empty()) failed({"the run has ended before instruction " + std::to_string(options_.hash_at.front()) + ", where --state-hash-at wanted a hash"});
     if (auto r = machine_->flush(); !r) failed(r.error());
     if (!options_.screenshot.empty()) {
         Frame frame;
         machine_->render(frame);
         if (auto r = write_png(options_.screenshot, frame); !r) failed(r.error());
     }
-    if (options_.state_hash)
-        std::printf("instructions %" PRIu64 " hash %016" PRIx64 "\n", machine_->icount(), hash);
-    std::fflush(stdout);
+    if (options_.state_hash) print_hash(hash);
     if (options_.stats) print_stats();
     return status;
+}
+
+void Session::print_hash(u64 hash) const {
+    std::printf("instructions %" PRIu64 " hash %016" PRIx64 "\n", machine_->icount(), hash);
+    std::fflush(stdout);
 }
 
 void Session::print_stats() const {
@@ -479,6 +490,7 @@ void Session::print_stats() const {
     line("page walks", tlb.walks);
     line("resets", machine_->resets());
     line("events from outside", machine_->gate().count());
+    if (player_) line("checks of the recording", player_->checks());
     std::fprintf(stderr, "%-28s %.3f s\n", "machine time", static_cast<double>(machine_->time()) / 1e9);
     std::fprintf(stderr, "%-28s %.3f s\n", "time spent running", running_seconds_);
     std::fprintf(stderr, "%-28s %.1f\n", "MIPS", running_seconds_ > 0 ? static_cast<double>(icount) / running_seconds_ / 1e6 : 0.0);

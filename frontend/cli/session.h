@@ -64,6 +64,7 @@ private:
     bool somebody_can_act() const;
     void say(const std::string& sentence);
     int end_of_run();
+    void print_hash(u64 hash) const;
     void print_stats() const;
 
     // ---- ControlTarget

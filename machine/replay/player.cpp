@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "machine/replay/recorder.h"
+#include "machine/snapshot/config_state.h"
 #include "support/state_io.h"
 
 namespace calque {
@@ -11,21 +12,52 @@ constexpr u64 kEventsLimit = 64 * kMiB;   // of one section: a second of input
 constexpr unsigned kPatience = 3;         // runs that get nowhere
 }  // namespace
 
-Result<std::unique_ptr<Player>> Player::open(const std::string& path, MachineConfig host) {
+Result<std::unique_ptr<Player>> Player::open(const std::string& path, MachineConfig host, const std::string& snapshot) {
     auto in = SectionReader::open(path, kRecordingMagic, "recording");
     if (!in) return in.error();
     std::unique_ptr<Player> p{new Player{std::move(*in)}};
     host.keep_images = true;
-    auto machine = Machine::load_from(*p->in_, std::move(host));
+    auto machine = snapshot.empty() ? Machine::load_from(*p->in_, std::move(host)) : p->load_later(snapshot, std::move(host));
     if (!machine) return machine.error();
     p->owned_ = std::move(*machine), p->machine_ = p->owned_.get();
-    if (auto r = p->begin(); !r) return r.error();
+    if (auto r = p->begin(snapshot.empty()); !r) return r.error();
     if (auto r = p->look_through(); !r) return r.error();
     p->fetch();
+    if (!snapshot.empty())
+        if (auto r = p->catch_up(snapshot); !r) return r.error();
     return p;
 }
 
-Result<void> Player::begin() {
+/// What the snapshot has, instead of what the recording begins with.
+Result<std::unique_ptr<Machine>> Player::load_later(const std::string& snapshot, MachineConfig host) {
+    auto recorded = read_config(*in_);
+    if (!recorded) return recorded.error();
+    auto machine = Machine::load(snapshot, std::move(host));
+    if (!machine) return machine;
+    if (!same_machine(*recorded, (*machine)->config())) return Error{"the snapshot '" + snapshot + "' is of another machine than the " + in_->name()};
+    do
+        if (in_->next() != SectionReader::Next::section) return in_->damaged("'saved' is missing in it");
+    while (!in_->is("saved"));
+    if (auto r = in_->read(0); !r) return r.error();
+    return machine;
+}
+
+/// Passes over what had happened when the snapshot was saved.
+Result<void> Player::catch_up(const std::string& snapshot) {
+    const Moment now = machine_->moment();
+    const u64 passed = machine_->gate().count();
+    u64 events = 0;
+    const bool early = !next_ || now < next_->at;   // a check is the first
+    for (; next_ && (next_->at < now || (next_->at == now && events < passed)); fetch()) {
+        if (next_->is_check) good_until_ = next_->at.icount;
+        else ++events;
+    }
+    if (failure_) return Error{*failure_};
+    if (early || ended_ || events != passed) return Error{"the snapshot '" + snapshot + "' was not saved within the " + in_->name()};
+    return {};
+}
+
+Result<void> Player::begin(bool at_the_start) {
     if (in_->next() != SectionReader::Next::section || !in_->is("begin") || in_->section().version != 1) return in_->damaged("'begin' is missing in it");
     auto bytes = in_->read(kKiB);
     if (!bytes) return bytes.error();
@@ -36,7 +68,7 @@ Result<void> Player::begin() {
     s(clock, reboot, start.icount, start.time, start.turns);
     machine_->begin_replay(clock == ClockMode::host, reboot);
     clock_ = clock;
-    if (!s.complete() || clock > ClockMode::host || start != machine_->moment()) return in_->damaged("'begin' does not fit the machine in it");
+    if (!s.complete() || clock > ClockMode::host || (at_the_start && start != machine_->moment())) return in_->damaged("'begin' does not fit the machine in it");
     events_.emplace(start);
     return {};
 }

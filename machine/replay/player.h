@@ -11,8 +11,9 @@ namespace calque {
 
 class Player {
 public:
-    /// Looks the whole file through first. `host` as for Machine::load(); its clock does not count.
-    static Result<std::unique_ptr<Player>> open(const std::string& path, MachineConfig host);
+    /// Looks the whole file through first. `host` as for Machine::load(); its clock does not count. The replay begins where the snapshot
+    /// was saved, if one is named, which must have been while the recording was made or replayed.
+    static Result<std::unique_ptr<Player>> open(const std::string& path, MachineConfig host, const std::string& snapshot = {});
     /// The caller keeps it, and longer than the player.
     std::unique_ptr<Machine> take_machine() { return std::move(owned_); }
 
@@ -39,8 +40,10 @@ public:
 
 private:
     explicit Player(std::unique_ptr<SectionReader> in) : in_{std::move(in)} {}
-    Result<void> begin();
+    Result<std::unique_ptr<Machine>> load_later(const std::string& snapshot, MachineConfig host);
+    Result<void> begin(bool at_the_start);
     Result<void> look_through();
+    Result<void> catch_up(const std::string& snapshot);
     void fetch();
     void play();
     bool due() const { return next_ && next_->at == machine_->moment(); }

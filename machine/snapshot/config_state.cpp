@@ -148,4 +148,11 @@ Result<void> adopt(SavedConfig& saved, MachineConfig host, const std::string& wh
     c.reboot = host.reboot, c.clock = host.clock, c.host_now = host.host_now;
     return {};
 }
+
+bool same_machine(const SavedConfig& saved, const MachineConfig& b) {
+    const MachineConfig& a = saved.config;
+    return a.memory == b.memory && a.cpu_model == b.cpu_model && a.disks.size() == b.disks.size() && a.cdroms.size() == b.cdroms.size() &&
+           a.floppies.size() == b.floppies.size() && a.floppy_types == b.floppy_types && saved.serial_ports == b.serial.size() &&
+           saved.parallel_ports == b.parallel.size() && a.debug_exit == b.debug_exit && a.rtc_epoch == b.rtc_epoch && *a.firmware == *b.firmware;
+}
 }  // namespace calque

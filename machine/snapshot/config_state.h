@@ -23,4 +23,6 @@ Result<SavedConfig> read_config(SectionReader&);
 /// Takes from `host` what is not saved: the executor, sinks, the clock, and images' names where it has any. Checks that the images are
 /// what they were. `whose` names the file, for messages.
 Result<void> adopt(SavedConfig&, MachineConfig host, const std::string& whose);
+/// Can what happened to the one happen to the other? Media of drives, and where ports lead, may differ.
+bool same_machine(const SavedConfig&, const MachineConfig&);
 }  // namespace calque

@@ -62,9 +62,11 @@ OverlayImage* Machine::Snapshot::overlay(u64 drive) {
 
 // What the run loop knows besides.
 void Machine::Snapshot::run_state(StateIO& s) {
-    s.version(1);
+    const u32 version = s.version(2);   // 1 did not say where in a recording it is
     s(m.skew_, m.resets_, m.triple_faults_, m.triple_fault_rip_, m.hopeless_, m.exit_value_);
     s(m.requests_.hard_reset, m.requests_.soft_reset, m.requests_.power_off, m.requests_.debug_exit);
+    Tracing& t = m.cpu_->state().tracing;
+    if (version >= 2) s(m.turns_, t.fault_at, t.faults_there, m.gate_);
 }
 
 // ---- saving
@@ -235,8 +237,7 @@ Result<void> Machine::Snapshot::each_loaded(const Load& part) {
 // ---- in memory
 
 Machine::Parts Machine::save_parts() {
-    const Tracing& t = cpu_->state().tracing;
-    Parts parts{turns_, t.fault_at, t.faults_there, media(), {}};
+    Parts parts{media(), {}};
     Snapshot{*this}.each_saved([&](std::string_view, const StateIO& s) { parts.states.push_back(s.bytes()); });
     return parts;
 }
@@ -255,11 +256,9 @@ void Machine::load_parts(const Parts& parts) {
         return {};
     });
     ASSERT(ok);
-    turns_ = parts.turns;
     stopped_.reset();
     Tracing& t = cpu_->state().tracing;
     t.repeating = t.stopped = false;
-    t.fault_at = parts.fault_at, t.faults_there = parts.faults_there;
     if (Debug* const debug = cpu_->state().debug) debug->moved();
     pacer_.start(clock_.now());
 }

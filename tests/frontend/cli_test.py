@@ -4,6 +4,7 @@ import glob
 import json
 import os
 import pty
+import re
 import socket
 import subprocess
 import sys
@@ -163,6 +164,17 @@ for clock in ("fixed", "host"):
               again.stderr, r.stdout)
     again = replay(rec, "--until", "1234567", "--state-hash", "--serial", "none")
     check("--until ends a replay", again.returncode == 0 and again.stdout.startswith(b"instructions 1234567 "), again.stdout, again.stderr)
+middle = path("middle.snap")
+hashes_in = lambda text: re.findall(rb"instructions (\d+) hash ([0-9a-f]{16})\n", text)   # the guest's characters come between
+r = replay(rec, "--save", middle, "--save-at", "1234567", "--state-hash-at", "2000000,1234567", "--state-hash")
+hashes = hashes_in(r.stdout)
+check("--state-hash-at prints on the way", [h[0] for h in hashes] == [b"1234567", b"2000000", b"3000000"] and hashes_in(again.stdout) == hashes[:1],
+      r.stdout, again.stdout, r.stderr)
+for engine in ("jit", "interp"):
+    r = replay(rec, "--load", middle, "--state-hash-at", "1234567,2000000", "--state-hash", "--engine", engine)
+    check("a replay begins at a snapshot of its middle", r.returncode == 0 and hashes_in(r.stdout) == hashes, r.stdout, r.stderr, hashes)
+r = replay(rec, "--state-hash-at", "4000000")
+check("a recording that ends before --state-hash-at says so", r.returncode == 1 and b"--state-hash-at" in r.stderr, r.stderr)
 os.remove(rec)
 victim = subprocess.Popen([*echo, "--serial", "none", "--clock", "host", "--record", rec])
 deadline = time.monotonic() + 30
@@ -180,6 +192,7 @@ refuses_replay = lambda *arguments, names: check("replay refuses", (r := replay(
                                                  r.stderr.count(b"\n") == 1, arguments, r.stderr)
 refuses_replay(missing, names=missing.encode())
 refuses_replay(snap, names=b"no recording")
+refuses_replay(rec, "--load", middle, names=b"middle.snap")
 refuses_replay(rec, "--memory", "1G", names=b"--memory")
 refuses_replay(rec, "--clock", "host", names=b"--clock")
 refuses_replay(path("bad.rec", recorded[:300] + bytes([recorded[300] ^ 1]) + recorded[301:]), names=b"damaged")

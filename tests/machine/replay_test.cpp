@@ -1,5 +1,6 @@
 // Recordings: a run happens again on any executor, however both were cut into slices.
 #include <algorithm>
+#include <filesystem>
 #include <random>
 
 #include "cpu/debug.h"
@@ -58,9 +59,9 @@ struct Replay {
     Rig rig;
     std::unique_ptr<Player> player;
     std::string why;
-    Replay(const std::string& file, bool jit) {
+    Replay(const std::string& file, bool jit, const std::string& snapshot = {}) {
         rig.configure("busy", jit);
-        auto p = Player::open(file, rig.config);
+        auto p = Player::open(file, rig.config, snapshot);
         if (!p) {
             why = p.error().message;
             return;
@@ -103,6 +104,111 @@ TEST_CASE("replay: the run happens again, on either executor, in any slices") {
                 }
                 CHECK(content(disk) == std::string(1 << 20, 'x'));
             }
+}
+
+TEST_CASE("replay: one that begins at a snapshot of its middle goes on as the whole one") {
+    const TempFolder folder;
+    const std::string file = folder / "a.rec", disk = folder / "disk.img", snap = folder / "a.snap", last = folder / "last.snap";
+    write(disk, std::string(1 << 20, 'x'));
+    unsigned seed = 500;
+    for (const char* guest : {"echo", "ticks", "reboot", "disk"})
+        for (const ClockMode clock : {ClockMode::fixed, ClockMode::host}) {
+            CAPTURE(std::string{guest}); CAPTURE(clock == ClockMode::host);
+            const End end = record(guest, clock, file, ++seed, 60, std::string_view{guest} == "disk" ? disk : "");
+            Replay whole{file, seed % 2 != 0};
+            REQUIRE(whole.player);
+            std::mt19937 random{seed};
+            for (unsigned n = 0; !whole.player->ended(); ++n) {
+                whole.player->run(1 + random() % (n < 4 ? 300 : 40'000));
+                if (n % 8) continue;
+                Machine& m = *whole.rig.machine;
+                REQUIRE(m.save(snap));
+                Replay again{file, n % 16 == 0, snap};
+                CHECK(again.why == "");
+                REQUIRE(again.player);
+                CHECK(again.rig.machine->moment() == m.moment());
+                CHECK(again.rig.machine->state_hash() == m.state_hash());
+                REQUIRE(again.rig.machine->save(last));
+                CHECK(content(last) == content(snap));
+                again.run(n);
+                CHECK(again.player->failure().value_or("") == "");
+                const End now = end_of(again.rig);
+                CHECK(now.hash == end.hash);
+                CHECK(now.time == end.time);
+                CHECK(end.serial.ends_with(now.serial));
+            }
+            CHECK(whole.rig.machine->state_hash() == end.hash);
+        }
+}
+
+TEST_CASE("replay: a snapshot that was saved while the recording was made will do, others are refused") {
+    const TempFolder folder;
+    const std::string file = folder / "a.rec", snap = folder / "a.snap";
+    Rig r;
+    r.configure("echo", false, true, ClockMode::host);
+    r.config.keep_images = true;
+    r.machine = std::move(*Machine::create(r.config));
+    Machine& m = *r.machine;
+    m.run(10'000), m.serial_input(0, 'a');
+    REQUIRE(m.save(folder / "early.snap"));
+    m.run(10'000);
+    auto recorder = Recorder::start(m, file);
+    REQUIRE(recorder);
+    const auto go_on = [&](u8 c) {
+        r.host_time += 300'000;
+        m.run(20'000), m.key(c, true), m.serial_input(0, c), m.run(20'000);
+    };
+    go_on('b');
+    m.serial_input(0, 'c');
+    REQUIRE(m.save(snap));    // between two events of one moment
+    m.serial_input(0, 'd');
+    go_on('e');
+    REQUIRE((*recorder)->finish());
+    const u64 hash = m.state_hash();
+    REQUIRE(m.save(folder / "end.snap"));
+    go_on('f');
+    REQUIRE(m.save(folder / "late.snap"));
+    for (const char* name : {"a.snap", "end.snap"}) {
+        Replay again{file, true, folder / name};
+        CHECK(again.why == "");
+        REQUIRE(again.player);
+        again.run(3);
+        CHECK(again.player->failure().value_or("") == "");
+        CHECK(again.rig.machine->state_hash() == hash);
+    }
+    REQUIRE(Rig{"echo"}.machine->save(folder / "fixed.snap"));
+    REQUIRE(Rig{"busy"}.machine->save(folder / "busy.snap"));
+    for (const char* name : {"early.snap", "late.snap", "fixed.snap", "busy.snap", "none.snap", "a.rec"}) {
+        Replay again{file, false, folder / name};
+        CAPTURE(std::string{name}); CAPTURE(again.why);
+        CHECK_FALSE(again.player);
+        CHECK(again.why.find(name) != std::string::npos);
+        CHECK(again.why.find('\n') == std::string::npos);
+    }
+}
+
+TEST_CASE("record: what had the name stays until the recording can be replayed") {
+    const TempFolder folder;
+    const std::string file = folder / "a.rec";
+    write(file, "old");
+    Rig r;
+    r.configure("disk", false);
+    r.config.keep_images = true;
+    write(folder / "disk.img", std::string(1 << 20, 'x'));
+    r.config.disks = {{folder / "disk.img", false, false}};
+    r.machine = std::move(*Machine::create(r.config));
+    std::filesystem::remove(folder / "disk.img");   // it cannot be recorded any more
+    CHECK_FALSE(Recorder::start(*r.machine, file));
+    CHECK(content(file) == "old");
+    Rig other;
+    other.configure("busy", false);
+    other.config.keep_images = true;
+    other.machine = std::move(*Machine::create(other.config));
+    auto recorder = Recorder::start(*other.machine, file);
+    REQUIRE(recorder);
+    CHECK(Replay{file, false}.why == "");           // from the first moment on
+    other.machine->run(1000);
+    REQUIRE((*recorder)->finish());
 }
 
 TEST_CASE("replay: nobody else reaches a machine that replays") {
