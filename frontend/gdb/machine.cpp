@@ -115,10 +115,9 @@ void GdbMachine::release() {
     monitor_.release();
 }
 
-GdbStop GdbMachine::stop_of_hit() {
+GdbStop GdbMachine::stop_of(const Debug::Hit& hit) {
     using Why = GdbStop::Why;
     using Kind = GdbPoint::Kind;
-    const Debug::Hit& hit = debug_.hit();
     GdbStop stop;
     switch (hit.event) {
     case Debug::Event::none:
@@ -150,7 +149,7 @@ GdbStop GdbMachine::stop_of_hit() {
 void GdbMachine::handle_stop(GdbStub* stub) {
     if (!stub || !stub->moving()) return debug_.resume(false);   // nobody wants to know
     resumed_ = false;
-    stub->stopped(stop_of_hit());
+    stub->stopped(stop_of(debug_.hit()));
     standing_ = !resumed_;
 }
 

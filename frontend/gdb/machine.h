@@ -30,7 +30,7 @@ public:
     /// Machine::run() must not be called.
     bool standing() const { return standing_; }
     /// The machine can go back in it.
-    void set_history(History* h) { history_ = h; }
+    void set_history(History* h) { monitor_.set_history(history_ = h); }
     /// GDB wants it to: instead of the next run, go_back().
     bool wants_back() const { return back_.has_value(); }
     void go_back(GdbStub* stub);
@@ -63,7 +63,7 @@ public:
     std::string monitor(std::string_view line) override { return monitor_.run(line); }
 
 private:
-    GdbStop stop_of_hit();
+    GdbStop stop_of(const Debug::Hit&);
     void arm();
     void change();
     void listen();

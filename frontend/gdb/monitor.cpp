@@ -12,6 +12,7 @@
 #include "cpu/system.h"
 #include "frontend/gdb/registers.h"
 #include "machine/debug.h"
+#include "machine/replay/history.h"
 
 namespace calque {
 namespace {
@@ -69,6 +70,7 @@ const GdbMonitor::Command GdbMonitor::kCommands[] = {
     {"msr", "NUMBER [VALUE]", "show or change a model-specific register", &GdbMonitor::msr},
     {"memory", "", "what answers at which physical addresses", &GdbMonitor::memory},
     {"devices", "", "the devices of the board", &GdbMonitor::devices},
+    {"history", "", "how far back the machine can go, and what that takes", &GdbMonitor::history},
 };
 
 GdbMonitor::GdbMonitor(Machine& m, Debug& debug, GdbRegisters& registers, Fallback fallback)
@@ -279,5 +281,11 @@ std::string GdbMonitor::devices(const Words&) {
     std::string t;
     for (const auto& d : machine_.board().devices()) t += std::string{d.name} + "\n";
     return t;
+}
+
+std::string GdbMonitor::history(const Words&) {
+    if (!history_) return "the machine can only run forwards\n";
+    return formatted("back to instruction %" PRIu64 " by %zu checkpoints, which take %.1f MiB; the last was made in %.1f ms\n", history_->begin().at.icount,
+                     history_->checkpoints(), static_cast<double>(history_->bytes()) / static_cast<double>(kMiB), history_->last_cost() * 1e3);
 }
 }  // namespace calque

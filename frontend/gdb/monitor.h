@@ -12,6 +12,7 @@
 namespace calque {
 
 class GdbRegisters;
+class History;
 
 class GdbMonitor {
 public:
@@ -19,6 +20,7 @@ public:
     GdbMonitor(Machine&, Debug&, GdbRegisters&, Fallback);
     /// Lines end in \n.
     std::string run(std::string_view line);
+    void set_history(const History* h) { history_ = h; }
     /// Memory addresses are physical ones.
     bool physical() const { return physical_; }
     /// A sentence about an event that has stopped the machine.
@@ -46,6 +48,7 @@ private:
     std::string msr(const Words&);
     std::string memory(const Words&);
     std::string devices(const Words&);
+    std::string history(const Words&);
     std::string fallback(std::string_view line) const;
     Result<u64> number(const std::string& word) const;   // or a register's name
     std::string catch_text(const Debug::Catch&) const;
@@ -55,6 +58,7 @@ private:
     Debug& debug_;
     GdbRegisters& registers_;
     Fallback fallback_;
+    const History* history_ = nullptr;
     bool physical_ = false;
     std::vector<Debug::Catch> catches_;
 };

@@ -30,8 +30,8 @@ bool GdbMachine::run_to(const History::Place& goal) {
     return false;
 }
 
-/// To the last stop before here. False: there is none, and the machine is where its history begins; or it was interrupted, and is behind
-/// what has not been searched yet.
+/// To the last stop before here; the access that a watchpoint wants may be the last thing before. False: there is none, and the machine is where
+/// its history begins; or it was interrupted, and is behind what has not been searched yet.
 bool GdbMachine::last_hit() {
     const History::Place origin = history_->place();
     History::Place end = origin;
@@ -43,8 +43,8 @@ bool GdbMachine::last_hit() {
             u64 hits = 0;
             while (hits < most) {
                 debug_.resume(false);
-                // A watched access may be the last thing before the end.
-                if (!run_to(end) || history_->place() >= origin) break;
+                if (!run_to(end)) break;
+                if (history_->place() >= origin && debug_.hit().event != Debug::Event::watch) break;
                 ++hits;
             }
             return hits;
@@ -101,14 +101,17 @@ void GdbMachine::go_back(GdbStub* stub) {
     resumed_ = interrupted_ = alone_ = false;
     going_back_ = true;
     const bool go = motion.kind == GdbMotion::Kind::go;
-    const bool found = go ? last_hit() : step_back();
+    bool found = go ? last_hit() : step_back();
+    const Debug::Hit hit = debug_.hit();
+    // Backwards an access has happened when memory is as it was before: GDB compares.
+    if (go && found && hit.event == Debug::Event::watch) found = step_back();
     going_back_ = false;
     using Why = GdbStop::Why;
     if (alone_) return void(standing_ = true);
     if (history_->failure()) stub->stopped({.why = Why::event, .message = *history_->failure()});
     else if (interrupted_) stub->stopped({.why = Why::halted, .signal = kSigInt});
     else if (!found) stub->stopped({.why = Why::history_begins});
-    else stub->stopped(go ? stop_of_hit() : GdbStop{.why = Why::step});
+    else stub->stopped(go ? stop_of(hit) : GdbStop{.why = Why::step});
     standing_ = !resumed_;
 }
 }  // namespace calque

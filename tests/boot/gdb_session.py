@@ -68,7 +68,13 @@ def build_initrd(directory):
         subprocess.run(["cpio", "-o", "-H", "newc", "--quiet"], input=b"init\n", stdout=f, cwd=directory, check=True)
     with open(init, "rb") as f:
         image = f.read()
-    return initrd, image
+    # The same once more as GDB likes it, with names and lines.
+    symbols = os.path.join(directory, "init.elf")
+    with open(source, "w") as f:
+        f.write(PROGRAM.replace("org 0x400000", "global start, work"))
+    subprocess.run(["nasm", "-f", "elf64", "-g", "-F", "dwarf", "-o", symbols + ".o", source], check=True)
+    subprocess.run(["ld", "-N", "--no-warn-rwx-segments", "-e", "start", "-Ttext", "0x400000", "-o", symbols, symbols + ".o"], check=True)
+    return initrd, image, symbols
 
 
 class Gdb:
@@ -227,7 +233,26 @@ def detach_and_return(g, socket):
     return g
 
 
-def user_program(g, image):
+def lines_backwards(g, symbols):
+    """From inside a function back to its call, and line by line from there; and there again."""
+    here = g.value("$icount"), g.value("$pc")
+    g(f"symbol-file {symbols}")
+    g("stepi")
+    g.expect("reverse-finish", r"Run back to call of")
+    g.expect("x/i $pc", rf"=> .*call\s+0x{WORK:x} <work>")
+    g.expect("reverse-step", r"mov \[counter\], ecx")
+    check(g.value("$icount") == here[0] - 2, "reverse-step goes to the beginning of the line before")
+    g("step")
+    g("next")
+    g.expect("x/i $pc", r"=> .*dec\s+ecx")
+    g.expect("reverse-next", r"call work")
+    check(g.value("$icount") == here[0] - 1, "reverse-next goes back over the whole call")
+    g.expect("step", r"work *\(?\)?")
+    check((g.value("$icount"), g.value("$pc")) == here, "step goes into it again")
+    g("symbol-file")
+
+
+def user_program(g, image, symbols):
     """Breakpoints, conditions, watchpoints, steps and registers in /init, from its first instruction."""
     g(f"break *{START}")
     g.expect("continue", rf"Breakpoint .* 0x0*{START:x}")
@@ -239,11 +264,8 @@ def user_program(g, image):
     check(g.value("$rax") == 0x1122334455667788, "MOV has loaded RAX")
     g.expect("x/i $pc", r"=> .*mov\s+ecx,0x3e8")
     g(f"break *{WORK} if $ecx == 500")
-    start = time.monotonic()
     g.expect("continue", r"Breakpoint")
-    took = time.monotonic() - start
     check(g.value("$ecx") == 500 and g.value("$rbx") == 3 * 500, "the condition has held", g("info registers rcx rbx"))
-    check(took < 2, f"500 false conditions are evaluated in the emulator ({took:.1f} s)")
     g("delete")
     g("stepi 2")
     g.expect("x/i $pc", r"=> .*dec\s+ecx")
@@ -256,6 +278,7 @@ def user_program(g, image):
     g.expect("continue", r"Breakpoint")
     check(g.value("$ecx") == 400, "a watchpoint that is not hit does not stop")
     g("delete")
+    lines_backwards(g, symbols)
     g("set $rbx = 0xabc")
     g("stepi")
     check(g.value("$rbx") == 0xabf, "a register that was written is used")
@@ -288,13 +311,15 @@ def page_fault(g):
 
 
 def who_wrote(g):
-    """Backwards to the last store to a variable, to a breakpoint before it, and forward again."""
+    """Backwards to the last stores to a variable, to a breakpoint before them, and forward again."""
     here = g.value("$icount")
-    g(f"awatch *(int*){COUNTER}")
-    g.expect("reverse-continue", r"Hardware access .*watchpoint")
-    check(g.value("$icount") < here and g.value("$ecx") == g.value(f"*(int*){COUNTER}") == 400, "this is behind the last store of the loop")
-    g.expect("x/i $pc", rf"=> .*call\s+0x{WORK:x}")
-    g("delete")
+    for count, old in (400, 77), (401, 401):   # the debugger itself has written 77
+        g(f"watch *(int*){COUNTER}")
+        answer = g("reverse-continue")
+        check(f"Old value = {old}" in answer and f"New value = {count + 1}" in answer, "GDB tells what the variable has become and what it was", answer)
+        check(g.value("$icount") < here and g.value("$ecx") == count and g.value(f"*(int*){COUNTER}") == count + 1, "this is before the store")
+        g.expect("x/i $pc", rf"=> .*mov\s+DWORD PTR ds:0x{COUNTER:x},ecx")
+        g("delete")
     g(f"break *{START}")
     g.expect("reverse-continue", rf"Breakpoint .* 0x0*{START:x}")
     check(g.value("$cpl") == 3, "this is where the program began")
@@ -334,7 +359,7 @@ def power_off(g, process):
 
 
 def whole_boot(directory):
-    initrd, image = build_initrd(directory)
+    initrd, image, symbols = build_initrd(directory)
     socket = os.path.join(directory, "boot")
     machine = run_calque(socket, "--wait", *installer("amd64")[:2], "--initrd", initrd, "--append", "nokaslr quiet")
     g = Gdb("-ex", f"target remote {socket}")
@@ -344,7 +369,7 @@ def whole_boot(directory):
     protected_mode(g)
     linux_entry(g)
     g = detach_and_return(g, socket)
-    user_program(g, image)
+    user_program(g, image, symbols)
     page_fault(g)
     who_wrote(g)
     linux_symbols(g)
