@@ -15,7 +15,7 @@ using Strings = std::vector<std::string>;
 // Values as text; what they mean is found out below, where a sentence can say what is wrong.
 struct Raw {
     std::string memory = "512M", cpu, bios, vgabios, boot, kernel, initrd, append, display = "auto", engine = "jit", clock, stop_at,
-                rtc, jit_disable, screenshot, debugcon, firmware_log, control, name, config, gdb, save, save_at, load, hash_at, record, replay, until, history,
+                rtc, jit_disable, screenshot, debugcon, firmware_log, control, name, config, gdb, save, save_at, save_every, load, hash_at, record, replay, until, history,
                 trace, coverage, profile, warm = "12";
     Strings disk, cdrom, floppy, serial, parallel, device, log;
 };
@@ -64,8 +64,9 @@ void describe(Descriptions& d, Raw& r) {
         ("clock", text(r.clock, "MODE"), "fixed: time is counted in instructions, idle time is skipped, runs repeat exactly; "
                                          "host: time follows the wall clock; default: host when somebody watches")
         ("stop-at", text(r.stop_at, "N"), "stop after exactly N instructions")
-        ("save", text(r.save, "FILE"), "write a snapshot of the machine at the end, or at --save-at")
+        ("save", text(r.save, "FILE"), "write a snapshot of the machine at the end, or at --save-at; with --save-every a folder for many")
         ("save-at", text(r.save_at, "N"), "with --save: write it after exactly N instructions and go on")
+        ("save-every", text(r.save_every, "N"), "with --save: write one whenever the instruction count is a multiple of N")
         ("load", text(r.load, "FILE"), "go on from a snapshot; the machine is the one in it. With calque replay: begin there, if it was saved within the recording")
         ("record", text(r.record, "FILE"), "write down all that reaches the machine, for calque replay FILE; images are not written")
         ("until", text(r.until, "N"), "with calque replay: stop after exactly N instructions")
@@ -165,6 +166,7 @@ Result<void> take_running(const Raw& r, Options& o) {
     if (auto n = take_number(r.stop_at, "--stop-at", o.stop_at); !n) return n;
     if (auto n = take_number(r.until, "--until", o.stop_at); !n) return n;
     if (auto n = take_number(r.save_at, "--save-at", o.save_at); !n) return n;
+    if (auto n = take_number(r.save_every, "--save-every", o.save_every); !n) return n;
     for (const std::string& n : split(r.hash_at)) {
         auto at = number<u64>(n, "--state-hash-at");
         if (!at) return at.error();
@@ -174,6 +176,9 @@ Result<void> take_running(const Raw& r, Options& o) {
     if (auto n = take_number(r.rtc, "--rtc", o.rtc_epoch); !n) return n;
     if (!r.until.empty() && o.replay.empty()) return Error{"--until is for calque replay FILE; elsewhere it is --stop-at"};
     if (o.save_at && o.save.empty()) return Error{"--save-at says when, and --save which file"};
+    if (o.save_every && o.save.empty()) return Error{"--save-every says how often, and --save in which folder"};
+    if (o.save_every && o.save_at) return Error{"--save-at is for one snapshot and --save-every for many, so they do not go together"};
+    if (o.save_every == 0) return Error{"--save-every takes a number of instructions, not 0"};
     return {};
 }
 

@@ -46,6 +46,7 @@ struct Options {
     std::optional<u64> stop_at;
     u64 history = kGiB;           // of host memory, for going back under a debugger
     std::optional<u64> save_at;   // when to write `save`; else at the end
+    std::optional<u64> save_every;   // whenever the instruction count is a multiple of it, into the folder `save`
     std::vector<u64> hash_at;     // when to print a hash, in order
     bool state_hash = false, stats = false;
     bool gdb_wait = false;        // nothing runs before a debugger says so

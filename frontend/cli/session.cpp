@@ -2,6 +2,7 @@
 
 #include <poll.h>
 #include <signal.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -13,6 +14,7 @@
 #include "cpu/mmu.h"
 #include "frontend/control/monitor.h"
 #include "frontend/png.h"
+#include "machine/snapshot/stream.h"
 #include "support/log.h"
 
 namespace calque {
@@ -68,6 +70,7 @@ Result<void> Session::open() {
     if (options_.rtc_epoch) m.rtc_epoch = *options_.rtc_epoch;
     else if (m.clock == ClockMode::host) m.rtc_epoch = ::time(nullptr);
     if (auto r = make_machine(); !r) return r;
+    if (auto r = prepare_saving(); !r) return r;
     machine_->set_stop_at(next_stop());
     if (auto r = open_window(); !r) return r;
     if (auto r = open_sockets(); !r) return r;
@@ -105,14 +108,28 @@ Result<void> Session::make_machine() {
 
 u64 Session::next_stop() const {
     u64 next = options_.stop_at.value_or(~u64{0});
-    if (options_.save_at && !saved_) next = std::min(next, *options_.save_at);
+    if (save_at_ && !saved_) next = std::min(next, *save_at_);
     if (!options_.hash_at.empty()) next = std::min(next, options_.hash_at.front());
     return next;
 }
 
 Result<void> Session::save() {
-    saved_ = true;
-    return machine_->save(options_.save);
+    if (!options_.save_every) return saved_ = true, machine_->save(options_.save);
+    save_at_ = next_multiple();
+    return machine_->save(options_.save + "/" + stream_name(machine_->icount()));
+}
+
+u64 Session::next_multiple() const {
+    const u64 every = *options_.save_every, times = machine_->icount() / every + 1;
+    return times > ~u64{0} / every ? ~u64{0} : times * every;
+}
+
+Result<void> Session::prepare_saving() {
+    save_at_ = options_.save_every ? next_multiple() : options_.save_at;
+    if (!options_.save_every || ::mkdir(options_.save.c_str(), 0777) == 0) return {};
+    struct stat folder{};
+    if (::stat(options_.save.c_str(), &folder) == 0 && S_ISDIR(folder.st_mode)) return {};
+    return Error{"'" + options_.save + "' is not a folder and cannot become one; --save-every puts its snapshots into it"};
 }
 
 Result<void> Session::open_sockets() {
@@ -301,7 +318,7 @@ void Session::keep_looking_on() {
 }
 
 void Session::at_stop() {
-    if (options_.save_at && !saved_ && machine_->icount() >= *options_.save_at)
+    if (save_at_ && !saved_ && machine_->icount() >= *save_at_)
         if (auto r = save(); !r) return finish(1, r.error().message);
     while (!options_.hash_at.empty() && machine_->icount() >= options_.hash_at.front()) {
         flush_ports();
@@ -442,7 +459,7 @@ int Session::end_of_run() {
     const u64 hash = options_.state_hash ? machine_->state_hash() : 0;
     const Result<void> recording = !recorder_ ? Result<void>{} : in_the_past() ? recorder_->stop_here() : recorder_->finish();
     const Result<void> looking_on = onlookers_ ? onlookers_->finish() : Result<void>{};
-    const bool save_now = !options_.save.empty() && !options_.save_at;
+    const bool save_now = !options_.save.empty() && !save_at_;
     const Result<void> saving = save_now ? save() : Result<void>{};   // before drain() moves time
     machine_->drain();
     flush_ports();

@@ -30,6 +30,8 @@ private:
     Result<void> open();
     Result<void> make_machine();
     Result<void> save();
+    Result<void> prepare_saving();
+    u64 next_multiple() const;
     u64 next_stop() const;
     void wire_ports();
     Result<void> open_ports();
@@ -108,6 +110,7 @@ private:
     ControlServer::Cause cause_ = ControlServer::Cause::guest;
     u64 slice_ = 1'000'000;              // instructions; follows the host's speed
     bool saved_ = false;
+    std::optional<u64> save_at_;         // when the next snapshot is due; else at the end
     u64 resets_seen_ = 0, triple_faults_seen_ = 0;
     WallClock::time_point started_ = WallClock::now(), status_time_{}, recorded_{}, flushed_{};
     u64 status_icount_ = 0;

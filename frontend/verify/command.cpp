@@ -3,12 +3,15 @@
 #include <cinttypes>
 #include <cstdio>
 #include <exception>
+#include <filesystem>
 
 #include "frontend/cli/options.h"
 #include "frontend/exec/write.h"
 #include "jit/engine.h"
 #include "machine/snapshot/new_file.h"
+#include "machine/snapshot/stream.h"
 #include "machine/verify/reproducer.h"
+#include "machine/verify/streams.h"
 #include "support/assert.h"
 
 namespace calque::verify {
@@ -28,10 +31,15 @@ constexpr const char kVerifyHelp[] =
     "Nothing is written to images, and nothing comes from outside but what a recording has.\n"
     "Exit status: 0 when they are the same to the end, 1 when they differ, 2 when it could not be found out.\n";
 constexpr const char kBisectHelp[] =
-    "Replays two recordings of one machine side by side and finds the first instruction after which they differ.\n"
+    "Finds the first instruction after which two runs of one machine differ: recordings, which are replayed side by side, or folders that\n"
+    "--save-every has filled with snapshots. Of folders it compares hashes, and tries the executors on the way from the last snapshot that is\n"
+    "the same to the first that is not.\n"
     "\n"
-    "  calque bisect A B [--engine jit|interp] [--step N]\n"
+    "  calque bisect A B [--engine jit|interp] [--step N] [--case FILE]\n"
     "\n"
+    "  --engine ENGINE   what replays the recordings (jit)\n"
+    "  --case FILE       where to write the reproducer, if executors differ between snapshots (difference.json)\n"
+    "  --step N          instructions between comparisons (10000000)\n"
     "Exit status: 0 when they are the same to the end, 1 when they differ, 2 when it could not be found out.\n";
 
 struct Request {
@@ -112,30 +120,13 @@ Result<void> write_case(const std::string& path, const exec::Case& c) {
     return std::fclose(f) == 0 && good ? Result<void>{} : cannot_write(path);
 }
 
-Result<int> verify(const Request& r) {
-    std::vector<std::string> words = r.rest;
-    if (!r.files.empty()) words.insert(words.begin(), {"replay", r.files[0]});
-    auto options = parse_options(words);
-    if (!options) return options.error();
-    if (!options->record.empty() || !options->save.empty() || !options->gdb.empty() || !options->control.empty())
-        return Error{"calque verify has no --record, --save, --gdb and --control"};
-    if (options->clock == ClockMode::host) return Error{"calque verify cannot follow the host's clock; verify a recording instead"};
-    Start a{options->machine, options->load, options->replay, {}}, b = a;
-    a.config.serial.resize(options->serial.empty() ? 1 : options->serial.size());
-    a.config.parallel.resize(options->parallel.size());
-    if (options->rtc_epoch) a.config.rtc_epoch = *options->rtc_epoch;
-    b.config = a.config;
-    for (const auto& [start, text] : {std::pair{&a, r.a.empty() ? "jit" : r.a}, std::pair{&b, r.b.empty() ? kReference : r.b}}) {
-        auto e = Executor::parse(text);
-        if (!e) return e.error();
-        if (e->jit && !jit::Engine::has_jit()) return Error{"this build has no JIT"};
-        start->executor = *e;
-    }
+/// Runs both up to an instruction, and says where they part; with a reproducer, if there is one.
+Result<int> compare(const Start& a, const Start& b, u64 until, const Request& r) {
     auto lockstep = make(a, b);
     if (!lockstep) return lockstep.error();
     Lockstep& l = **lockstep;
     l.on_step = [](u64 at, bool) { std::fprintf(stderr, "\r%" PRIu64 " ", at); };
-    if (l.run(options->stop_at.value_or(~u64{0}), r.step)) {
+    if (l.run(until, r.step)) {
         std::fprintf(stderr, "\r");
         const std::string& end = l.a().ended();
         std::printf("%s and %s are the same up to instruction %" PRIu64 "%s%s\n", a.executor.text().c_str(), b.executor.text().c_str(), l.kept(), end.empty() ? "" : ": ", end.c_str());
@@ -164,10 +155,68 @@ Result<int> verify(const Request& r) {
     return kDiffer;
 }
 
+Result<int> verify(const Request& r) {
+    std::vector<std::string> words = r.rest;
+    if (!r.files.empty()) words.insert(words.begin(), {"replay", r.files[0]});
+    auto options = parse_options(words);
+    if (!options) return options.error();
+    if (!options->record.empty() || !options->save.empty() || !options->gdb.empty() || !options->control.empty())
+        return Error{"calque verify has no --record, --save, --gdb and --control"};
+    if (options->clock == ClockMode::host) return Error{"calque verify cannot follow the host's clock; verify a recording instead"};
+    Start a{options->machine, options->load, options->replay, {}}, b = a;
+    a.config.serial.resize(options->serial.empty() ? 1 : options->serial.size());
+    a.config.parallel.resize(options->parallel.size());
+    if (options->rtc_epoch) a.config.rtc_epoch = *options->rtc_epoch;
+    b.config = a.config;
+    for (const auto& [start, text] : {std::pair{&a, r.a.empty() ? "jit" : r.a}, std::pair{&b, r.b.empty() ? kReference : r.b}}) {
+        auto e = Executor::parse(text);
+        if (!e) return e.error();
+        if (e->jit && !jit::Engine::has_jit()) return Error{"this build has no JIT"};
+        start->executor = *e;
+    }
+    return compare(a, b, options->stop_at.value_or(~u64{0}), r);
+}
+
+/// Which of the two states the executor comes to.
+Result<void> take_side(const Start& s, const Parting& p) {
+    auto lane = Lane::create(s);
+    if (!lane) return lane.error();
+    (*lane)->run_to(p.differ);
+    const u64 hash = (*lane)->machine().state_hash();
+    std::printf("From there %s comes to %s.\n", s.executor.text().c_str(), hash == p.hash_a ? "what the first has" : hash == p.hash_b ? "what the second has" : "neither");
+    return {};
+}
+
+Result<int> bisect_streams(const Request& r, const Executor& engine) {
+    auto streams = Streams::open(r.files[0], r.files[1]);
+    if (!streams) return streams.error();
+    auto parting = find_parting(*streams);
+    if (!parting) return parting.error();
+    const std::vector<u64>& counts = streams->counts;
+    if (!*parting) return std::printf("The streams are the same from instruction %" PRIu64 " to %" PRIu64 ", the last that both have\n", counts.front(), counts.back()), kSame;
+    const Parting& p = **parting;
+    const auto at = [&](const std::string& folder, u64 count) { return Start{{}, folder + "/" + stream_name(count), {}, engine}; };
+    auto ends = make(at(streams->a, p.differ), at(streams->b, p.differ));
+    if (!ends) return ends.error();
+    std::printf("The streams are the same at instruction %" PRIu64 ". At %" PRIu64 " they differ:\n", p.same, p.differ);
+    print((*ends)->differences(), true);
+    ends->reset();
+    Start suspect = at(streams->a, p.same), reference = suspect;
+    reference.executor = *Executor::parse(kReference);
+    for (const Start& s : {suspect, reference})
+        if (auto tried = take_side(s, p); !tried) return tried.error();
+    std::fflush(stdout);
+    auto status = compare(suspect, reference, p.differ, r);
+    if (!status) return status;
+    if (*status == kSame) std::printf("So what differs are not these executors, but builds, or what came from outside.\n");
+    return kDiffer;
+}
+
 Result<int> bisect(const Request& r) {
-    if (r.files.size() != 2 || !r.rest.empty()) return Error{"calque bisect takes the names of two recordings; see calque bisect --help"};
+    if (r.files.size() != 2 || !r.rest.empty()) return Error{"calque bisect takes the names of two recordings, or of two folders of snapshots; see calque bisect --help"};
     auto executor = Executor::parse(r.engine);
     if (!executor) return executor.error();
+    if (std::error_code e; std::filesystem::is_directory(r.files[0], e) && std::filesystem::is_directory(r.files[1], e)) return bisect_streams(r, *executor);
     Start a{{}, {}, r.files[0], *executor}, b{{}, {}, r.files[1], *executor};
     auto lockstep = make(a, b);
     if (!lockstep) return lockstep.error();
@@ -204,5 +253,5 @@ int verify_command(const std::vector<std::string>& arguments) {
     return run(arguments, "verify", kVerifyHelp, {{"--a", &Request::a}, {"--b", &Request::b}, {"--case", &Request::path}}, verify);
 }
 
-int bisect_command(const std::vector<std::string>& arguments) { return run(arguments, "bisect", kBisectHelp, {{"--engine", &Request::engine}}, bisect); }
+int bisect_command(const std::vector<std::string>& arguments) { return run(arguments, "bisect", kBisectHelp, {{"--engine", &Request::engine}, {"--case", &Request::path}}, bisect); }
 }  // namespace calque::verify

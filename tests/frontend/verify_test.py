@@ -70,6 +70,32 @@ check("a recording is the same as itself", r.returncode == 0 and "the same" in r
 r = run("bisect", "a.rec", "b.rec", "--step", "500000")
 check("recordings of other input differ", r.returncode == 1 and "in section" in r.stdout and "They differ after instruction" in r.stdout, r.returncode, r.stdout, r.stderr)
 
+# ---- folders of snapshots
+def stream(name, guest, every, until, *more, **how):
+    r = run(*machine(guest), "--display", "none", "--clock", "fixed", "--stop-at", str(until), "--save", name, "--save-every", str(every), *more, **how)
+    check("a stream of snapshots is made", r.returncode == 0 and len(os.listdir(path(name))) == until // every, r.stderr)
+
+
+stream("jit", "busy", 500000, 2000000, "--serial", "none")
+stream("interp", "busy", 500000, 2000000, "--serial", "none", "--engine", "interp")
+r = run("bisect", "jit", "interp")
+check("streams of both executors are the same", r.returncode == 0 and "same from instruction 500000 to 2000000" in r.stdout, r.returncode, r.stdout, r.stderr)
+stream("tlb", "stale", 500, 5000, "--serial", "none", "--engine", "interp")
+stream("none", "stale", 500, 5000, "--serial", "none", "--engine", "interp", "--jit-disable", "tlb")
+r = run("bisect", "tlb", "none", "--engine", "interp", "--case", "stream.json")
+check("streams differ", r.returncode == 1 and "interp comes to what the first has" in r.stdout and "interp,tlb,code_tracking comes to what the second has" in r.stdout, r.returncode, r.stdout, r.stderr)
+check("and the instruction is found", "mov al," in r.stdout and run("exec", "--engine", "interp", "stream.json").returncode == 1, r.stdout)
+stream("HAL", "echo", 1000000, 3000000, "--serial", "stdio", input="HAL")
+stream("HAM", "echo", 1000000, 3000000, "--serial", "stdio", input="HAM")
+r = run("bisect", "HAL", "HAM")
+check("input is no fault of an executor", r.returncode in (1, 2) and ("from outside" in r.stdout or "differ already" in r.stderr), r.returncode, r.stdout, r.stderr)
+refuses("bisect", "jit", "HAL", names="already")
+os.mkdir(path("empty"))
+refuses("bisect", "jit", "empty", names="--save-every")
+refuses("bisect", "jit", "interp", "--engine", "fast", names="'fast'")
+os.rename(path("jit/000000001500000.snap"), path("jit/000000002000000.snap"))
+refuses("bisect", "jit", "interp", names="not of the one in its name")
+
 # ---- wrong usage
 refuses("verify", "--a", "fast", names="'fast'")
 refuses("verify", "--b", "interp,gravity", *machine("busy"), names="gravity")
