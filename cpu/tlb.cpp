@@ -79,7 +79,7 @@ void Mmu::forget(u64 vpn, u32 asid) {
 
 void Mmu::drop_context(u16 pcid) {
     pcid &= 4095;
-    asid_of_[pcid] = 0;
+    if (!planted("tlb_context")) asid_of_[pcid] = 0;
     if (pcid == pcid_) enter(pcid);
 }
 
@@ -114,8 +114,8 @@ bool Mmu::drop_page(CpuState& s, u64 linear, u16 pcid, bool global_too) {
 void Mmu::fill(CpuState& s, u64 linear, unsigned view, bool write, const PageEntry& e) {
     if (!remembers_) return;
     ++stats_.fills;
-    const bool may_write = ((e.flags & page::Dirty) || planted("tlb_dirty")) && (e.flags & page::HostWritable) &&
-                           ((e.flags & page::Write) || (view != mode::ViewUser && !(s.cr0 & cr0::WP))) && !s.cpu->engine().has_code(e.host);
+    const bool may_write = (e.flags & page::Dirty) && (e.flags & page::HostWritable) &&
+                           ((e.flags & page::Write) || (view != mode::ViewUser && !(s.cr0 & cr0::WP)) || planted("tlb_read_only")) && !s.cpu->engine().has_code(e.host);
     const u64 hide = hides(s, linear) ? kHidden : 0;
     const u64 hide_writes = s.writes && !s.writes->seen(e.host) ? kHidden : hide;
     const auto put = [&](bool for_write, bool only_if_free) {

@@ -1,9 +1,15 @@
-// Faults that a build can have on purpose (-Dplanted_fault=NAME), to prove that calque verify finds them. Without the option there are none.
+// Faults on purpose, to prove that calque verify finds them: a build with -Dplanted_faults=true has the one that the environment variable
+// CALQUE_PLANTED_FAULT names. Any other build has none, and nothing of them is compiled.
 #pragma once
+#include <cstdlib>
 #include <string_view>
 
-#include "planted_fault.h"   // made by meson
+#include "planted_faults.h"   // made by meson
 
 namespace calque {
-constexpr bool planted(std::string_view fault) { return fault == CALQUE_PLANTED_FAULT; }
+inline bool planted(std::string_view fault) {
+    if constexpr (!kPlantedFaults) return false;
+    static const char* const name = std::getenv("CALQUE_PLANTED_FAULT");
+    return name && fault == name;
+}
 }  // namespace calque

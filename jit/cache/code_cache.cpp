@@ -96,7 +96,7 @@ void CodeCache::note_bytes(BlockRecord& r) {
 }
 
 void CodeCache::occupy(HostPage& h, unsigned begin, unsigned end) {
-    h.granules |= granules(begin, end);
+    h.granules |= granules(begin, planted("code_granule") ? begin + 1 : end);
     for (unsigned g = begin >> 6; g <= (end - 1) >> 6; ++g) ++h.users[g];
     h.idle_stores = 0;
     ++h.blocks;
@@ -149,7 +149,7 @@ void CodeCache::unlink(BlockRecord& r) {
     page.entries[r.offset] = 0;
     // Jumps to it lead to their stubs again, and so do its own: it may be running, and its targets may go next.
     for (const Link& l : page.links)
-        if ((l.target == r.offset && !planted("code_link")) || l.owner == r.number) backend_->patch(l.at, l.stub);
+        if (l.target == r.offset || l.owner == r.number) backend_->patch(l.at, l.stub);
     std::erase_if(page.links, [&](const Link& l) { return l.owner == r.number; });
 }
 
@@ -177,7 +177,9 @@ void CodeCache::vacate(HostPage& h, unsigned begin, unsigned end) {
 void CodeCache::discard_in(HostPage& h, unsigned begin, unsigned end) {
     if (!(h.granules & granules(begin, end))) return;
     hit_.clear();
-    const auto take = [&](u32 number) { hit_.push_back(number); };
+    const auto take = [&](u32 number) {
+        if (!planted("code_inside") || records_[number].offset >= begin) hit_.push_back(number);
+    };
     for (CodePage* p = h.pages; p; p = p->next) p->blocks.each_in(begin, end, take);
     for (const u32 number : h.seconds)
         if (begin < records_[number].second_bytes) take(number);

@@ -352,8 +352,9 @@ void emit_sext(X64& e, const Inst& i) {
     const unsigned from = e.size_of(i.a), to = std::max(4u, bytes(i.type));
     const Operand s = e.use_rm(i.a, from);
     const Reg d = e.dest(self);
-    if (from == 4) e.as.emit(Inst_::kIdMovsxd, r64(d), s);
-    else e.as.emit(Inst_::kIdMovsx, gp(d, planted("x64_upper_half") ? 8 : to), s);
+    if (from == 4 && planted("x64_sign") && s.isMem()) e.as.emit(Inst_::kIdMov, r32(d), s);
+    else if (from == 4) e.as.emit(Inst_::kIdMovsxd, r64(d), s);
+    else e.as.emit(Inst_::kIdMovsx, gp(d, to), s);
     e.define(i, d, bytes(i.type) >= 4);
 }
 
