@@ -22,7 +22,8 @@ from guest import Guest, check, log_in
 
 parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
 parser.add_argument("calque"), parser.add_argument("image"), parser.add_argument("folder")
-parser.add_argument("--replays", type=int, default=20, help="half of them on each executor, while stress-ng loads the host")
+parser.add_argument("--replays", type=int, default=20, help="while stress-ng loads the host")
+parser.add_argument("--interp", type=int, default=10, help="how many of them on the interpreter; the others on the JIT")
 parser.add_argument("--at-once", type=int, default=1, help="how many replays run at a time")
 parser.add_argument("--other", help="command of a build for another host, which replays the first 50 million instructions")
 parser.add_argument("--counts", type=int, default=200, help="random instruction counts at which a snapshot is taken, loaded, and goes on")
@@ -77,7 +78,7 @@ def record():
 def replays(end, places):
     """Whatever else the host does, and on either executor."""
     def once(n):
-        engine = ("jit", "interp")[n % 2]
+        engine = "interp" if (n + 1) * args.interp // args.replays > n * args.interp // args.replays else "jit"
         start = time.monotonic()
         text = replay("--engine", engine, "--state-hash-at", places, "--state-hash", "--stats")
         check(hashes(text) == end, f"replay {n + 1} ends as the recording", text)
