@@ -2,7 +2,7 @@
 // multipliers, so that a zero factor in one does not lose what came before.
 #include "machine/state_hash.h"
 
-#include <algorithm>
+#include "support/little_endian.h"
 
 namespace calque {
 namespace {
@@ -11,11 +11,6 @@ constexpr u64 kA = 0xa0761d6478bd642f, kB = 0xe7037ed1a0b428db;
 u64 fold(u64 x, u64 y) {
     const u128 product = static_cast<u128>(x) * y;
     return static_cast<u64>(product) ^ static_cast<u64>(product >> 64);
-}
-u64 word(std::span<const u8> bytes, size_t at) {
-    u64 v = 0;
-    for (size_t i = 0; i < 8 && at + i < bytes.size(); ++i) v |= u64{bytes[at + i]} << (8 * i);
-    return v;
 }
 }  // namespace
 
@@ -33,7 +28,9 @@ void StateHash::add(u64 v) {
 }
 
 void StateHash::add(std::span<const u8> bytes) {
-    for (size_t at = 0; at < bytes.size(); at += 8) add(word(bytes, at));
+    const size_t whole = bytes.size() / 8 * 8;
+    for (size_t at = 0; at < whole; at += 8) add(load_little(bytes.data() + at, 8));
+    if (whole < bytes.size()) add(load_little(bytes.data() + whole, bytes.size() - whole));
     add(bytes.size());
 }
 
