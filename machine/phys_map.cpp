@@ -9,6 +9,7 @@
 #include <cerrno>
 #include <cstring>
 
+#include "machine/state_hash.h"
 #include "support/assert.h"
 #include "support/little_endian.h"
 
@@ -40,6 +41,22 @@ Result<std::unique_ptr<PhysMap>> PhysMap::create(u64 bytes) {
 PhysMap::~PhysMap() {
     if (ram_) ::munmap(ram_, ram_size_);
     if (fd_ >= 0) ::close(fd_);
+}
+
+// Through the file: the mapping would cost a fault for each page, and the host would clear it first.
+Result<void> PhysMap::fill(u64 at, std::span<const u8> bytes) {
+    const auto zero = [&](size_t n) { return is_zero(bytes.subspan(n, kPage)); };
+    for (size_t n = 0; n < bytes.size();) {
+        if (zero(n)) { n += kPage; continue; }
+        size_t end = n + kPage;
+        while (end < bytes.size() && !zero(end)) end += kPage;
+        for (; n < end;) {
+            const ssize_t wrote = ::pwrite(fd_, bytes.data() + n, end - n, static_cast<off_t>(at + n));
+            if (wrote <= 0 && errno != EINTR) return Error{std::string{"the host has no memory for the guest's: "} + std::strerror(errno)};
+            n += static_cast<size_t>(std::max<ssize_t>(wrote, 0));
+        }
+    }
+    return {};
 }
 
 u64 PhysMap::next_data(u64 at) const {

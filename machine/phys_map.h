@@ -25,6 +25,8 @@ public:
     u64 low_ram() const { return low_ram_; }
     u64 high_ram() const { return ram_size_ - low_ram_; }
     std::span<u8> ram() { return {ram_, ram_size_}; }
+    /// Content for RAM that is as it was made: whole pages, from one on. Those of zeros stay untouched. On any thread.
+    Result<void> fill(u64 at, std::span<const u8> bytes);
     /// The first byte of RAM from `at` on that has ever been touched, or the end.
     u64 next_data(u64 at) const;
     /// Calls `page` with the address of every page of RAM that may ever have been touched, in order. Looking at others would make the host find

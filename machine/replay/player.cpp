@@ -75,7 +75,7 @@ Result<void> Player::begin(bool at_the_start) {
 
 // Every section is checked before the first instruction runs. The last may be half there.
 Result<void> Player::look_through() {
-    const i64 place = in_->position();
+    const u64 place = in_->position();
     EventReader all = *events_;
     for (;; ++sections_left_) {
         const auto next = in_->next();

@@ -33,7 +33,7 @@ public:
         std::optional<EventReader> events;
         std::optional<RecordedEvent> next;
         u64 sections_left = 0, checks = 0, good_until = 0;
-        i64 position = 0;
+        u64 position = 0;
     };
     Mark mark() const { return {events_, next_, sections_left_, checks_, good_until_, in_->position()}; }
     void go_to(const Mark&);

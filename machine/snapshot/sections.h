@@ -7,6 +7,7 @@
 // stored bytes. A section named "end" is the last. What is read may have been made by anybody: nothing is allocated that a limit of ours
 // does not allow, and nothing is believed before the hash has been checked.
 #pragma once
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -35,11 +36,16 @@ class SectionWriter {
 public:
     /// `path` is for messages. The descriptor stays the caller's.
     SectionWriter(int fd, std::string path, std::string_view magic);
-    ~SectionWriter();
     SectionWriter(const SectionWriter&) = delete;
     /// Compresses and writes. After a failure nothing more is written.
     void add(std::string_view name, u16 version, u64 index, std::span<const u8> bytes);
     void add(std::string_view name, u16 version, u64 index, const StateIO&);
+    /// Many, which are compressed side by side: `bytes` gives those of the n-th, on any thread. Empty ones are left out.
+    struct Piece {
+        u64 index;
+        std::span<const u8> bytes;
+    };
+    void add_all(std::string_view name, u16 version, size_t count, const std::function<Piece(size_t n)>& piece);
     Result<void> finish() { return add("end", 1, 0, std::span<const u8>{}), result(); }
     Result<void> result() const { return error_ ? Result<void>{Error{*error_}} : Result<void>{}; }
     u64 bytes() const { return bytes_; }
@@ -48,7 +54,6 @@ private:
     void put(std::span<const u8>);
     int fd_;
     std::string path_;
-    void* zstd_;
     std::vector<u8> packed_;
     std::optional<std::string> error_;
     u64 bytes_ = 0;
@@ -69,26 +74,28 @@ public:
     bool is(std::string_view name) const { return section_.name == name; }
     /// Does the file have all of it?
     bool whole() const;
-    /// A place to come back to, between two sections.
-    i64 position() const;
-    void seek(i64 position);
+    /// Behind the section: next() goes on from there.
+    u64 position() const { return next_at_; }
+    void seek(u64 position) { next_at_ = position; }
     /// The section's bytes; at most `limit`.
     Result<std::vector<u8>> read(u64 limit);
-    /// The same, into memory of exactly that size.
-    Result<void> read_into(std::span<u8> out);
+    /// The same for a section from before, into memory of exactly its size; on any thread.
+    struct Place {
+        Section section;
+        u64 at;   // of its header in the file
+    };
+    Place place() const { return {section_, header_at_}; }
+    Result<void> read_into(std::span<u8> out, const Place&) const;
     Error damaged(const std::string& how) const { return {"the " + what_ + " '" + path_ + "' is damaged: " + how}; }
     Error unknown(const std::string& how) const { return {"the " + what_ + " '" + path_ + "' cannot be used: " + how}; }
     std::string name() const { return what_ + " '" + path_ + "'"; }
 
 private:
     SectionReader(int fd, std::string path, std::string what);
-    bool get(void* to, size_t size);
-    Result<void> fetch();
+    bool get(u64 at, std::span<u8> to) const;
     int fd_;
     std::string path_, what_;
-    void* zstd_;
     Section section_;
-    std::vector<u8> header_, stored_;
-    bool fetched_ = true;
+    u64 header_at_ = 0, next_at_;
 };
 }  // namespace calque

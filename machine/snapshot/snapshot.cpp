@@ -15,6 +15,7 @@
 #include "machine/snapshot/sections.h"
 #include "machine/state_hash.h"
 #include "support/assert.h"
+#include "support/parallel.h"
 #include "support/state_io.h"
 
 namespace calque {
@@ -41,9 +42,11 @@ struct Machine::Snapshot {
     Result<void> each_loaded(const Load&);
     Result<void> load_devices(SectionReader&);
     Result<void> load_machine(SectionReader&);
-    Result<void> load_ram(SectionReader&);
+    Result<void> find_ram(SectionReader&);
+    Result<void> load_ram(const SectionReader&);
     Result<void> load_overlay(SectionReader&);
-    i64 last_chunk = -1, last_piece = -1;
+    std::vector<SectionReader::Place> chunks;   // of RAM
+    i64 last_piece = -1;
     u64 last_drive = 0;
     OverlayImage* overlay(u64 drive);
 };
@@ -92,13 +95,13 @@ void Machine::Snapshot::each_saved(const Save& out) {
 
 void Machine::Snapshot::save_ram(SectionWriter& out) {
     const std::span<const u8> ram = m.memory_->ram();
-    for (u64 at = 0; at < ram.size(); at += kRamChunk) {
-        // Where nobody has written there is nothing to read: looking would make the host find memory for it.
-        at = m.memory_->next_data(at) / kRamChunk * kRamChunk;
-        if (at >= ram.size()) return;
-        const auto chunk = ram.subspan(at, kRamChunk);
-        if (!is_zero(chunk)) out.add("ram", 1, at / kRamChunk, chunk);
-    }
+    std::vector<u64> touched;
+    // Where nobody has written there is nothing to read: looking would make the host find memory for it.
+    for (u64 at = 0; (at = m.memory_->next_data(at) / kRamChunk * kRamChunk) < ram.size(); at += kRamChunk) touched.push_back(at / kRamChunk);
+    out.add_all("ram", 1, touched.size(), [&](size_t n) {
+        const auto chunk = ram.subspan(touched[n] * kRamChunk, kRamChunk);
+        return SectionWriter::Piece{touched[n], is_zero(chunk) ? chunk.first(0) : chunk};
+    });
 }
 
 // Pieces behind their numbers; `index` is the drive.
@@ -269,12 +272,24 @@ std::vector<JournalImage*> Machine::images() {
     return out;
 }
 
-Result<void> Machine::Snapshot::load_ram(SectionReader& in) {
-    const std::span<u8> ram = m.memory_->ram();
+Result<void> Machine::Snapshot::find_ram(SectionReader& in) {
     const u64 chunk = in.section().index;
-    if (chunk >= ram.size() / kRamChunk || static_cast<i64>(chunk) <= last_chunk) return in.damaged("its memory is in disorder");
-    last_chunk = static_cast<i64>(chunk);
-    return in.read_into(ram.subspan(chunk * kRamChunk, kRamChunk));
+    if (chunk >= m.memory_->ram().size() / kRamChunk || (!chunks.empty() && chunk <= chunks.back().section.index) || in.section().raw != kRamChunk)
+        return in.damaged("its memory is in disorder");
+    chunks.push_back(in.place());
+    return {};
+}
+
+Result<void> Machine::Snapshot::load_ram(const SectionReader& in) {
+    std::vector<Result<void>> results(chunks.size());
+    parallel_for(chunks.size(), [&](size_t n) {
+        static thread_local std::vector<u8> bytes(kRamChunk);
+        results[n] = in.read_into(bytes, chunks[n]);
+        if (results[n]) results[n] = m.memory_->fill(chunks[n].section.index * kRamChunk, bytes);
+    });
+    for (Result<void>& r : results)
+        if (!r) return r;
+    return {};
 }
 
 Result<void> Machine::Snapshot::load_overlay(SectionReader& in) {
@@ -310,8 +325,9 @@ Result<void> Machine::Snapshot::load_machine(SectionReader& in) {
         }
         const bool ram = in.is("ram");
         if ((!ram && !in.is("overlay")) || in.section().version != 1) return in.unknown("this version of Calque does not know its section '" + in.section().name + "'");
-        if (auto r = ram ? load_ram(in) : load_overlay(in); !r) return r;
+        if (auto r = ram ? find_ram(in) : load_overlay(in); !r) return r;
     }
+    if (auto r = load_ram(in); !r) return r;
     m.pacer_.start(m.clock_.now());
     return {};
 }
