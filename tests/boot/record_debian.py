@@ -151,11 +151,15 @@ def kills_while_recording(snapshot):
     os.mkdir(folder)
     victim = os.path.join(folder, "a.rec")
     old = b"what was there before"
+    record = [calque, "--load", snapshot, "--clock", "host", "--record", victim]
+    start = time.monotonic()
+    run(*record, "--stop-at", "0", *QUIET)
+    beginning = time.monotonic() - start
     kept = seconds = 0
     for _ in range(args.kills):
         with open(victim, "wb") as f:
             f.write(old)
-        check(kill([calque, "--load", snapshot, "--clock", "host", "--record", victim], dice.choice((dice.uniform(0, 1), dice.uniform(0, 6)))), "it was killed")
+        check(kill(record, dice.uniform(0, beginning) if dice.random() < 0.3 else beginning + dice.uniform(0, 5)), "it was killed")
         check(os.listdir(folder) == ["a.rec"], "nothing else is left", os.listdir(folder))
         if open(victim, "rb").read(len(old)) == old:
             kept += 1
