@@ -115,28 +115,40 @@ Result<SavedConfig> read_config(SectionReader& in) {
 }
 
 namespace {
-Result<void> adopt_images(std::vector<ImageConfig>& saved, const std::vector<ImageConfig>& given, const char* what, const ImageIdentity*& id, const std::string& whose) {
+Result<void> adopt_names(std::vector<ImageConfig>& saved, const std::vector<ImageConfig>& given, const char* what, const std::string& whose) {
     if (given.size() > saved.size()) return Error{whose + " is of a machine with " + std::to_string(saved.size()) + " " + what + (saved.size() == 1 ? "" : "s") + ", not " + std::to_string(given.size())};
-    for (size_t n = 0; n < saved.size(); ++n, ++id) {
-        ImageConfig& image = saved[n];
-        if (n < given.size() && !given[n].path.empty() && !image.path.empty()) image.path = given[n].path;
+    for (size_t n = 0; n < given.size(); ++n)
+        if (!given[n].path.empty() && !saved[n].path.empty()) saved[n].path = given[n].path;
+    return {};
+}
+
+Result<void> check_images(const std::vector<ImageConfig>& saved, const char* what, const ImageIdentity*& id, const std::string& whose) {
+    for (const ImageConfig& image : saved) {
+        const ImageIdentity& then = *id++;
         if (image.path.empty()) continue;
         auto now = identify_image(image.path);
         if (!now) return now.error();
-        if (!id->matches(*now))
+        if (!then.matches(*now))
             return Error{"the " + std::string{what} + " '" + image.path + "' is not what it was when " + whose + " was made" +
-                         (id->size == now->size && id->hash == now->hash ? " (it has been written to or copied since; a copy must keep the time of its change)" : "")};
+                         (then.size == now->size && then.hash == now->hash ? " (it has been written to or copied since; a copy must keep the time of its change)" : "")};
     }
     return {};
 }
 }  // namespace
 
+Result<void> check_images(const SavedConfig& saved, const std::string& whose) {
+    const MachineConfig& c = saved.config;
+    const ImageIdentity* id = saved.images.data();
+    if (auto r = check_images(c.disks, "disk", id, whose); !r) return r;
+    if (auto r = check_images(c.cdroms, "CD-ROM", id, whose); !r) return r;
+    return check_images(c.floppies, "floppy disk", id, whose);
+}
+
 Result<void> adopt(SavedConfig& saved, MachineConfig host, const std::string& whose) {
     MachineConfig& c = saved.config;
-    const ImageIdentity* id = saved.images.data();
-    if (auto r = adopt_images(c.disks, host.disks, "disk", id, whose); !r) return r;
-    if (auto r = adopt_images(c.cdroms, host.cdroms, "CD-ROM", id, whose); !r) return r;
-    if (auto r = adopt_images(c.floppies, host.floppies, "floppy disk", id, whose); !r) return r;
+    if (auto r = adopt_names(c.disks, host.disks, "disk", whose); !r) return r;
+    if (auto r = adopt_names(c.cdroms, host.cdroms, "CD-ROM", whose); !r) return r;
+    if (auto r = adopt_names(c.floppies, host.floppies, "floppy disk", whose); !r) return r;
     if (host.serial.size() < saved.serial_ports || host.parallel.size() < saved.parallel_ports)
         return Error{whose + " is of a machine with " + std::to_string(saved.serial_ports) + " serial and " + std::to_string(saved.parallel_ports) + " parallel ports"};
     host.serial.resize(saved.serial_ports), host.parallel.resize(saved.parallel_ports);

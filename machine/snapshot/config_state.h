@@ -20,9 +20,11 @@ struct SavedConfig {
 
 void write_config(SectionWriter&, const SavedConfig&);
 Result<SavedConfig> read_config(SectionReader&);
-/// Takes from `host` what is not saved: the executor, sinks, the clock, and images' names where it has any. Checks that the images are
-/// what they were. `whose` names the file, for messages.
+/// Takes from `host` what is not saved: the executor, sinks, the clock, and images' names where it has any. `whose` names the file, for
+/// messages.
 Result<void> adopt(SavedConfig&, MachineConfig host, const std::string& whose);
+/// Are the images what they were? Reads much of them.
+Result<void> check_images(const SavedConfig&, const std::string& whose);
 /// Can what happened to the one happen to the other? Media of drives, and where ports lead, may differ.
 bool same_machine(const SavedConfig&, const MachineConfig&);
 }  // namespace calque

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <filesystem>
 #include <functional>
+#include <future>
 
 #include "cpu/debug.h"
 #include "machine/block/identity.h"
@@ -345,9 +346,11 @@ Result<std::unique_ptr<Machine>> Machine::load_from(SectionReader& in, MachineCo
     auto saved = read_config(in);
     if (!saved) return saved.error();
     if (auto r = adopt(*saved, std::move(host), "the " + in.name()); !r) return r.error();
+    auto images = std::async(std::launch::async, [&] { return check_images(*saved, "the " + in.name()); });
     auto machine = create(saved->config);
-    if (!machine) return in.unknown(machine.error().message);
-    if (auto r = Snapshot{**machine}.load_machine(in); !r) return r.error();
+    const Result<void> loaded = machine ? Snapshot{**machine}.load_machine(in) : Result<void>{in.unknown(machine.error().message)};
+    if (auto r = images.get(); !r) return r.error();
+    if (!loaded) return loaded.error();
     return machine;
 }
 }  // namespace calque
