@@ -102,6 +102,16 @@ public:
     void raise_nmi();
     void raise_smi();
     void raise_init();
+    /// Fills the TLBs as an instruction does that reads there, at the current level and in user mode. False: neither may, or it is no memory.
+    bool touch(u64 linear);
+    /// Pages that the inline TLB holds, by linear address; those that it holds for stores first. touch() of each in this order brings them back.
+    std::vector<u64> inline_pages() const;
+    /// Walks that are remembered of the current address space though the page tables say something else now: a guest may not have voided them yet.
+    struct OldWalk {
+        u64 linear, paddr;
+        bool writable, user, no_exec;
+    };
+    std::vector<OldWalk> old_walks();
     /// Saves and loads the architectural state, APIC and counters (not translations).
     void save_state(StateIO&);
     /// Saves and loads what the TLBs hold; loading comes after save_state() and after the memory map. No state_hash() sees it.

@@ -5,6 +5,7 @@
 
 #include "cpu/cpu.h"
 #include "cpu/debug.h"
+#include "cpu/inspect.h"
 #include "cpu/memory.h"
 #include "cpu/mmu.h"
 #include "support/planted.h"
@@ -209,6 +210,34 @@ void Mmu::load_inline(CpuState& s, u64 linear, u64 paddr, unsigned table, bool g
     jit::TlbEntry& t = s.tlb.data[table][i];
     if (!(t.spare & kListed)) filled_.push_back(static_cast<u16>(table << jit::kTlbBits | i));
     t = {for_write ? jit::kNoTag : tag, for_write ? tag : jit::kNoTag, reinterpret_cast<u64>(p.host) - tag, kListed | (global ? kGlobal : 0)};
+}
+
+bool Cpu::touch(u64 linear) {
+    bool found = false;
+    for (const unsigned view : {s_.x.mode.view(), mode::ViewUser}) {
+        u32 error;
+        const PageEntry* const e = canonical(linear) ? translate(s_, linear, Access::read, view, error) : nullptr;
+        if (!e || !e->host) continue;
+        s_.mmu->fill(s_, linear, view, false, *e);
+        found = true;
+    }
+    return found;
+}
+
+std::vector<u64> Cpu::inline_pages() const {
+    std::vector<u64> out;
+    for (unsigned table = 2 * jit::kTlbViews; table-- > 0;)
+        for (const jit::TlbEntry& t : s_.tlb.data[table])
+            if (const u64 tag = t.read_tag & t.write_tag; tag != jit::kNoTag) out.push_back(page_of(tag));
+    return out;
+}
+
+std::vector<Cpu::OldWalk> Cpu::old_walks() {
+    std::vector<OldWalk> out;
+    for (const PageEntry& e : s_.mmu->current())
+        if (translate_quietly(*this, e.vpn << 12) != e.paddr)
+            out.push_back({e.vpn << 12, e.paddr, (e.flags & page::Write) != 0, (e.flags & page::User) != 0, (e.flags & page::NoExec) != 0});
+    return out;
 }
 
 void tlb_flush_all(CpuState& s) {

@@ -32,7 +32,7 @@ struct Engine::Impl {
     OptSwitches switches;
     u32 warm;
     bool fit_blocks;
-    bool remember_pages = true;
+    bool remember_pages = true, code_tracking = true;
     std::unique_ptr<ArenaMemory> memory;  // with a back end only
     std::unique_ptr<Backend> backend;
     Interp interp;
@@ -68,7 +68,7 @@ struct Engine::Impl {
     bool interpret(BlockRecord&, Stop&);
     bool enter(BlockRecord&, Stop&);
     bool settle_fault(Stop&);
-    bool is_warm(BlockRecord& r) { return backend && !cache.keeps_bytes() && r.page && r.kind != BlockRecord::single && !r.stop && static_cast<i32>(r.counter++) >= static_cast<i32>(warm); }
+    bool is_warm(BlockRecord& r) { return backend && code_tracking && r.page && r.kind != BlockRecord::single && !r.stop && static_cast<i32>(r.counter++) >= static_cast<i32>(warm); }
     bool translate(BlockRecord&);
 
     // ---- housekeeping
@@ -91,9 +91,10 @@ Engine::Impl::Impl(void* state, const Layout& l, GuestCode& g, const EngineOptio
             if (name == kPasses[n].name) switches.disabled |= 1u << n;
         if (name == "none") switches.check = true;
         if (name == "tlb") remember_pages = false;
-        if (name == "code_tracking") cache.keep_bytes();
+        if (name == "code_tracking") code_tracking = false;
         if (backend) backend->disable(name);
     }
+    if (o.note_bytes || !code_tracking) cache.keep_bytes();
     if (o.jit && !backend) logger.info("no back end for this host: everything is interpreted");
     if (backend) backend->begin(memory->arena());
     forget_fetch_all();
@@ -190,7 +191,7 @@ BlockRecord* Engine::Impl::block_at(u64 linear, bool single) {
         if (r && (r->insn_count != 1 || !r->code.size)) r = nullptr;
     }
     if (!r) return lift(*page, linear, single);
-    if ((r->kind == BlockRecord::crossing && !second_page_holds(*r, linear)) || r->outdated()) {
+    if ((r->kind == BlockRecord::crossing && !second_page_holds(*r, linear)) || (!code_tracking && r->outdated())) {
         cache.discard(*r);
         return lift(*page, linear, single);
     }
@@ -406,6 +407,31 @@ void Engine::keep_fetch(const Fetch& f) {
     if (page) impl_->tlb.fetch[linear >> 12 & ((1u << kFetchBits) - 1)] = {linear | id, page->entries};
 }
 
+bool Engine::prepare(u64 linear) {
+    ASSERT(!impl_->running);
+    Impl& e = *impl_;
+    const u64 rip = e.x.rip;
+    const i64 budget = e.x.budget;
+    e.safe_point();
+    e.refresh_mode();
+    e.x.rip = e.mode.base ? static_cast<u32>(linear - e.mode.base) : linear;
+    e.x.budget = kBlockInsns;
+    BlockRecord* const r = e.page_at(linear) ? e.block_at(linear, false) : nullptr;
+    const bool kept = r && r->kind == BlockRecord::normal;
+    if (kept && !r->entry && e.is_warm(*r)) e.translate(*r);
+    e.x.rip = rip, e.x.budget = budget, e.x.fault = Fault::none;
+    return kept;
+}
+
+std::vector<Engine::Outdated> Engine::outdated() const {
+    std::vector<Outdated> out;
+    impl_->cache.each_block([&](const BlockRecord& r) {
+        if (r.kind != BlockRecord::normal || !r.outdated()) return;
+        out.push_back({r.page->linear | r.offset, r.page->host + r.offset, {r.bytes.get(), r.bytes.get() + r.byte_count}});
+    });
+    return out;
+}
+
 u64 Engine::running_rip() const {
     const ExecContext& x = impl_->x;
     if (!x.unretired) return x.rip;
@@ -436,6 +462,17 @@ std::vector<std::pair<std::string, std::string>> Engine::switches() {
     out.emplace_back("code_tracking", "blocks kept until a store to them; without it all is interpreted, and a block's bytes are looked at each time");
     out.emplace_back("none", "nothing, but check the IR after each pass");
     return out;
+}
+
+Result<void> Engine::know_switches(const std::vector<std::string>& names) {
+    const auto known = switches();
+    for (const std::string& name : names) {
+        if (std::any_of(known.begin(), known.end(), [&](const auto& s) { return s.first == name; })) continue;
+        std::string all;
+        for (const auto& s : known) all += (all.empty() ? "" : ", ") + s.first;
+        return Error{"there is nothing named '" + name + "' to switch off; --jit-disable knows " + all};
+    }
+    return {};
 }
 
 bool Engine::has_jit() {

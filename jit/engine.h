@@ -16,6 +16,7 @@ struct EngineOptions {
     u32 warm = 12;                      // executions before a block is translated; 0 translates at once
     u64 arena_bytes = 128u << 20;       // host code
     std::vector<std::string> disable;   // names from Engine::switches()
+    bool note_bytes = false;            // blocks know what they were lifted from
     bool fit_blocks = false;            // end blocks where the budget does, so that no instruction is left to exact steps: for short runs
 };
 
@@ -59,6 +60,16 @@ public:
     };
     std::vector<Fetch> fetches() const;
     void keep_fetch(const Fetch&);
+    /// Lifts the block at this linear address in the current mode, and translates it where there is a back end. False: its page cannot be fetched,
+    /// or the instruction there leaves it. Not while running.
+    bool prepare(u64 linear);
+    /// Blocks whose bytes have changed since they were lifted: none, unless a store has been missed. Known with EngineOptions::note_bytes only.
+    struct Outdated {
+        u64 linear;
+        const u8* host;
+        std::vector<u8> bytes;   // those it was lifted from
+    };
+    std::vector<Outdated> outdated() const;
     /// RIP of the instruction whose helper or slow path is running; elsewhere ExecContext::rip.
     u64 running_rip() const;
     /// GuestCode::stops() says something else of this address now. Not while running.
@@ -69,6 +80,8 @@ public:
     const EngineStats& stats() const;
     /// Names that --jit-disable knows, and what each switches off.
     static std::vector<std::pair<std::string, std::string>> switches();
+    /// An error, with all names, when one is not among them.
+    static Result<void> know_switches(const std::vector<std::string>& names);
     /// False on hosts without a back end.
     static bool has_jit();
 

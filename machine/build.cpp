@@ -105,15 +105,9 @@ Result<void> Machine::make_cpu() {
     jit::EngineOptions engine;
     engine.jit = config_.jit;
     engine.warm = config_.warm;
+    engine.note_bytes = config_.note_code;
     engine.disable = config_.jit_disable;
-    for (const std::string& name : engine.disable) {
-        const auto known = jit::Engine::switches();
-        if (std::none_of(known.begin(), known.end(), [&](const auto& s) { return s.first == name; })) {
-            std::string names;
-            for (const auto& s : known) names += (names.empty() ? "" : ", ") + s.first;
-            return Error{"there is nothing named '" + name + "' to switch off; --jit-disable knows " + names};
-        }
-    }
+    if (auto r = jit::Engine::know_switches(engine.disable); !r) return r;
     cpu_ = std::make_unique<Cpu>(*cpu_model_, CpuWiring{*memory_, io_, *proxy_, clock_, proxy_.get(), &smm_pin_, proxy_.get()}, engine);
     return {};
 }

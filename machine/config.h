@@ -38,6 +38,7 @@ struct MachineConfig {
     bool jit = true;
     u32 warm = 12;                // executions before translating
     std::vector<std::string> jit_disable;
+    bool note_code = false;       // jit::EngineOptions::note_bytes
     std::string bios, vga_bios;   // file names; empty: search
     std::vector<ImageConfig> disks, cdroms, floppies;
     std::string boot_order;       // letters a, c, d; empty: whatever is there

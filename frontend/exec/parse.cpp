@@ -111,6 +111,24 @@ void state(const Json& j, const std::string& field, std::vector<RegisterItem>& r
     }
 }
 
+std::vector<u64> addresses(const Json& j, const std::string& field) {
+    if (!j.is_array()) throw Fault{field, "an array is expected"};
+    std::vector<u64> out;
+    for (size_t n = 0; n < j.size(); ++n) out.push_back(word(j[n], 64, element(field, n)));
+    return out;
+}
+
+void warm(const Json& j, const std::string& field, Case::Warm& to) {
+    for (const auto& [key, value] : object(j, field).items()) {
+        if (key == "code") to.code = addresses(value, join(field, key));
+        else if (key == "data") to.data = addresses(value, join(field, key));
+        else if (key == "stores") memory_of(value, join(field, key), true, to.stores);
+        else if (key == "invlpg") to.invlpg = addresses(value, join(field, key));
+        else if (key == "cr3" && value.is_boolean()) to.cr3 = value.get<bool>();
+        else throw Fault{join(field, key), "there are data, code, stores, invlpg, and cr3, which is true or false"};
+    }
+}
+
 Case::Expected exception(const Json& j, const std::string& field) {
     Case::Expected e{};
     bool named = false;
@@ -158,6 +176,7 @@ void fill(const Json& j, Case& c) {
         else if (key == "cpl") c.cpl = static_cast<unsigned>(word(value, 2, key)), has_cpl = true;
         else if (key == "steps") c.steps = steps(value, key);
         else if (key == "ram") c.ram = ram(value, key);
+        else if (key == "warm") warm(value, key, c.warm);
         else if (key == "initial") state(value, key, c.regs, c.mem);
         else if (key == "final") c.has_final = true, state(value, key, c.final_regs, c.final_mem);
         else if (key == "undefined") registers_of(value, key, c.undefined);

@@ -15,6 +15,8 @@ void write_registers(JsonWriter& w, const std::vector<RegisterItem>& regs) {
     w.close('}');
 }
 
+void write_memory(JsonWriter& w, const MemoryItem& m) { w.open('['), w.string(hex(m.address)), w.string(hex(m.bytes)), w.close(']'); }
+
 void write_state(JsonWriter& w, const std::vector<RegisterItem>& regs, const std::vector<MemoryItem>& mem) {
     w.open('{');
     w.key("regs"), write_registers(w, regs);
@@ -22,9 +24,28 @@ void write_state(JsonWriter& w, const std::vector<RegisterItem>& regs, const std
         if (std::none_of(mem.begin(), mem.end(), [&](const MemoryItem& m) { return m.physical == physical; })) continue;
         w.key(physical ? "phys" : "mem"), w.open('[');
         for (const MemoryItem& m : mem)
-            if (m.physical == physical) w.open('['), w.string(hex(m.address)), w.string(hex(m.bytes)), w.close(']');
+            if (m.physical == physical) write_memory(w, m);
         w.close(']');
     }
+    w.close('}');
+}
+
+void write_warm(JsonWriter& w, const Case::Warm& warm) {
+    w.open('{');
+    const auto addresses = [&](const char* name, const std::vector<u64>& list) {
+        if (list.empty()) return;
+        w.key(name), w.open('[');
+        for (const u64 at : list) w.string(hex(RegisterValue{at}));
+        w.close(']');
+    };
+    addresses("data", warm.data), addresses("code", warm.code);
+    if (!warm.stores.empty()) {
+        w.key("stores"), w.open('[');
+        for (const MemoryItem& m : warm.stores) write_memory(w, m);
+        w.close(']');
+    }
+    addresses("invlpg", warm.invlpg);
+    if (warm.cr3) w.key("cr3"), w.raw("true");
     w.close('}');
 }
 }  // namespace
@@ -39,6 +60,7 @@ std::string case_json(const Case& c) {
     if (c.ram != kRam) w.key("ram"), w.raw(std::to_string(c.ram / kMiB));
     if (c.steps != 1) w.key("steps"), w.raw(std::to_string(c.steps));
     w.key("initial"), write_state(w, c.regs, c.mem);
+    if (!c.warm.empty()) w.key("warm"), write_warm(w, c.warm);
     if (c.has_final) w.key("final"), write_state(w, c.final_regs, c.final_mem);
     if (c.exception) {
         w.key("exception"), w.open('{');

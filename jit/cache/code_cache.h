@@ -27,7 +27,6 @@ public:
     BlockRecord& record(u32 number) { return records_[number]; }
     /// From now on a block knows the bytes it was lifted from (BlockRecord::outdated()).
     void keep_bytes() { keep_bytes_ = true; }
-    bool keeps_bytes() const { return keep_bytes_; }
     /// Keeps a lifted block. Protects its page when it is the first there.
     BlockRecord& add(CodePage&, const Block&, BlockRecord::Kind, unsigned offset, const Layout&);
     BlockRecord& add_crossing(CodePage&, const Block&, unsigned offset, const CodePage& second, const Layout&);
@@ -42,6 +41,10 @@ public:
     void discard_range(const u8* p, size_t size);
     /// Discards what contains the byte at this linear address, wherever it is mapped.
     void discard_at(u64 linear);
+    template <class F>
+    void each_block(F f) const {
+        for (const CodePage& p : pages_) p.blocks.each([&](u32 number) { f(records_[number]); });
+    }
     /// A store of the bytes at `now` comes. `running`: the block that does it (or null), at instruction `insn`. False when what
     /// is left of that block would change.
     bool store(const u8* p, const void* now, size_t size, const BlockRecord* running, unsigned insn);

@@ -41,6 +41,15 @@ struct Case {
     u64 steps = 1, ram = kRam;
     std::vector<RegisterItem> regs;
     std::vector<MemoryItem> mem;
+    /// What has happened when the first step begins, so that caches hold something: pages have been walked for, blocks have been translated, then
+    /// there have been stores, and INVLPG of pages or a MOV to CR3 of its value.
+    struct Warm {
+        std::vector<u64> data, code;     // linear addresses
+        std::vector<MemoryItem> stores;  // physical
+        std::vector<u64> invlpg;         // linear
+        bool cr3 = false;
+        bool empty() const { return data.empty() && code.empty() && stores.empty() && invlpg.empty() && !cr3; }
+    } warm;
 
     // ---- what is expected; nothing: the state is printed
     bool has_final = false;

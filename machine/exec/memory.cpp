@@ -40,13 +40,17 @@ void Memory::initial(u32 page, u8* out) const {
     for (u64 i = 0; i < kRam >> 21; ++i) put(i, i << 21 | kLeaf);
 }
 
+void Memory::touch(u64 paddr) {
+    if (paddr >= size_ || is_touched_[paddr / kPage]) return;
+    is_touched_[paddr / kPage] = true;
+    touched_.push_back(static_cast<u32>(paddr));
+    if (source_) initial(static_cast<u32>(paddr), ram_ + paddr);
+}
+
 PhysPage Memory::page(u64 paddr) {
     if (paddr >= size_) return {};
-    if (!is_touched_[paddr / kPage]) {
-        is_touched_[paddr / kPage] = true;
-        touched_.push_back(static_cast<u32>(paddr));
-        if (source_) initial(static_cast<u32>(paddr), ram_ + paddr);
-    }
+    touch(paddr);
+    if (source_) touch(paddr + kPage);   // a faulty executor may store past the page's end
     return {ram_ + paddr, true};
 }
 

@@ -35,6 +35,7 @@ public:
     void set_source(std::function<const u8*(u64 page)> source) { source_ = std::move(source); }
 
 private:
+    void touch(u64 paddr);
     void map(u64 bytes);
     void unmap();
     u8* ram_ = nullptr;

@@ -6,6 +6,8 @@
 
 #include "cpu/fpu/x87.h"
 #include "cpu/inspect.h"
+#include "cpu/memory.h"
+#include "cpu/system.h"
 
 namespace calque::exec {
 namespace {
@@ -144,6 +146,23 @@ Result<void> Rig::load(const Case& c, std::function<const u8*(u64 page)> memory)
     // These lie in memory.
     if ((s.cr0 & cr0::PG) && !s.long_active() && (s.cr4 & cr4::PAE))
         if (auto r = settle_registers(*cpu_); !r) return Error{"initial.mem: " + r.error().message};
+    return warm_up(c.warm);
+}
+
+Result<void> Rig::warm_up(const Case::Warm& w) {
+    const auto none = [](const char* list, size_t n) { return Error{std::string{"warm."} + list + "[" + std::to_string(n) + "]: there is nothing to be had"}; };
+    for (size_t n = 0; n < w.data.size(); ++n)
+        if (!cpu_->touch(w.data[n])) return none("data", n);
+    for (size_t n = 0; n < w.code.size(); ++n)
+        if (!cpu_->engine().prepare(w.code[n])) return none("code", n);
+    for (size_t n = 0; n < w.stores.size(); ++n) {
+        const MemoryItem& m = w.stores[n];
+        if (m.address >= memory_.size() || m.address % kPage + m.bytes.size() > kPage) return none("stores", n);
+        cpu_->engine().about_to_store(memory_.host(m.address), m.bytes.data(), m.bytes.size());
+        place(m);
+    }
+    for (const u64 at : w.invlpg) tlb_flush_page(cpu_->state(), at);
+    if (w.cr3) load_cr3(cpu_->state(), cpu_->state().cr3);
     return {};
 }
 

@@ -48,6 +48,7 @@ private:
     void clear(u64 ram);
     void set_mode(const Case&);
     bool place(const MemoryItem&);
+    Result<void> warm_up(const Case::Warm&);
     std::optional<u64> physical(u64 address, bool already = false);
 
     const CpuModel model_;

@@ -47,6 +47,7 @@ Result<std::unique_ptr<Lane>> Lane::create(const Start& s) {
     c.jit_disable.insert(c.jit_disable.end(), s.executor.disable.begin(), s.executor.disable.end());
     c.clock = ClockMode::fixed;
     c.keep_images = true;
+    c.note_code = true;
     // A file says how many ports its machine has.
     const bool file = !s.load.empty() || !s.recording.empty();
     c.serial.assign(file ? 4 : c.serial.size(), &nowhere);

@@ -2,19 +2,27 @@
 // machine's memory behind them. When they differ, what they have touched is what the case needs: code, data and page tables, whatever the
 // fault is. The nearest beginning that shows the difference is looked for, then the first instruction that does, then all that does not
 // matter is taken out.
+//
+// A fault that lies in what a cache still holds has its cause in the past. So beginnings are also tried with warm caches. Translations that the
+// first machine has in the end though their bytes have changed are made from the old bytes, and the new ones are stored; page walks that it
+// remembers though the tables have changed are made by an old entry, and a new one is stored and the walk voided; or else pages are walked for
+// that its inline TLB holds.
 #include "machine/verify/reproducer.h"
 
 #include <algorithm>
 #include <cstring>
+#include <utility>
 
+#include "cpu/inspect.h"
 #include "machine/state_hash.h"
 
 namespace calque::verify {
 namespace {
 using exec::Case, exec::MemoryItem, exec::Mode, exec::Outcome, exec::RegisterItem, exec::Rig, exec::next_instruction;
 constexpr u64 kPage = 4096;
-constexpr u64 kFarthest = 80'000'000;   // instructions back
+constexpr u64 kNear = 4096, kFarthest = 80'000'000;   // instructions back: at first, and at most
 constexpr unsigned kShrinkRuns = 4000;
+constexpr u64 kLastRun = 64;            // instructions, at most as many as a block has
 constexpr u64 kSlowCase = 100'000;      // steps of a case that is not run thousands of times
 
 std::optional<Mode> mode_of(const CpuState& s) {
@@ -53,10 +61,19 @@ public:
     Result<Reproducer> run(u64 end);
 
 private:
+    void look_at_caches(u64 end);
+    struct OldCode {
+        u64 linear, physical;
+        std::vector<u8> bytes;
+    };
+    void put_old_code(Case&, const OldCode&);
+    void put_old_walk(Case&, const Cpu::OldWalk&);
+    void put_pages(Case&);
     bool try_from(u64 begin, u64 end);
     bool differ(const Case&, const std::function<const u8*(u64)>& memory);
-    std::optional<u64> nearest(u64 end);
+    std::optional<u64> nearest(u64 end, u64 farthest);
     void fewest_steps();
+    void fewest_warm();
     void give_memory();
     void shrink();
     bool still(const Case&);
@@ -69,6 +86,10 @@ private:
     Lockstep& lockstep_;
     Rig a_, b_;
     Case case_;
+    std::vector<OldCode> old_code_;   // that the first machine has in the end
+    std::vector<Cpu::OldWalk> old_walks_;
+    std::vector<u64> pages_;          // that its inline TLB holds
+    enum class Warm { none, code, invlpg, cr3, pages } warm_ = Warm::none;   // what cases begin with
     Ran last_;
     std::function<const u8*(u64)> source_;
     std::vector<std::string> wanted_;   // what has to differ
@@ -87,6 +108,54 @@ bool Search::differ(const Case& c, const std::function<const u8*(u64)>& memory) 
     return !last_.differences.empty();
 }
 
+// Old translations matter where the last instructions have entered them.
+void Search::look_at_caches(u64 end) {
+    Machine& a = lockstep_.a().machine();
+    pages_ = a.cpu().inline_pages();
+    old_walks_ = a.cpu().old_walks();
+    std::vector<jit::Engine::Outdated> old = a.cpu().engine().outdated();
+    if (old.empty() || !lockstep_.b_to(end - std::min(end, kLastRun))) return;
+    Machine& b = lockstep_.b().machine();
+    const auto c = registers_of(b);
+    if (!c || !b_.load(*c, [&b](u64 page) -> const u8* { return b.memory().page(page).host; })) return;
+    std::vector<u64> run;
+    for (Cpu& cpu = b_.cpu(); run.size() < kLastRun; cpu.run_instructions(1, cpu.icount() + kLastRun)) run.push_back(cpu.state().linear_of(cpu.state().x.rip));
+    for (jit::Engine::Outdated& o : old) {
+        const u64 in_page = o.linear % kPage;
+        const auto page = a.memory().address_of(o.host - in_page);
+        if (page && std::find(run.begin(), run.end(), o.linear) != run.end()) old_code_.push_back({o.linear, *page + in_page, std::move(o.bytes)});
+    }
+}
+
+void Search::put_old_code(Case& c, const OldCode& o) {
+    const u8* const now = source_(o.physical & ~(kPage - 1)) + o.physical % kPage;
+    c.mem.push_back({o.physical, o.bytes, true});
+    c.warm.code.push_back(o.linear);
+    c.warm.stores.push_back({o.physical, {now, now + o.bytes.size()}, true});
+}
+
+void Search::put_old_walk(Case& c, const Cpu::OldWalk& o) {
+    constexpr u64 kPresent = 1, kWritable = 2, kUser = 4, kUsed = 0x60, kNoExec = u64{1} << 63;
+    std::vector<PageStep> steps;
+    translate_quietly(lockstep_.b().machine().cpu(), o.linear, &steps);
+    if (steps.empty() || std::string_view{steps.back().table} != "PT") return;
+    const PageStep& leaf = steps.back();
+    const u64 old = o.paddr | kPresent | kUsed | (o.writable ? kWritable : 0) | (o.user ? kUser : 0) | (o.no_exec && leaf.size == 8 ? kNoExec : 0);
+    const auto bytes = [&](u64 entry) { return std::vector<u8>{reinterpret_cast<const u8*>(&entry), reinterpret_cast<const u8*>(&entry) + leaf.size}; };
+    c.mem.push_back({leaf.at, bytes(old), true});
+    c.warm.data.push_back(o.linear);
+    c.warm.stores.push_back({leaf.at, bytes(leaf.entry), true});
+    if (warm_ == Warm::invlpg) c.warm.invlpg.push_back(o.linear);
+    else c.warm.cr3 = true;
+}
+
+/// As far as it can be done in the case's state.
+void Search::put_pages(Case& c) {
+    if (!b_.load(c, source_)) return;
+    c.warm.data = pages_;
+    std::erase_if(c.warm.data, [&](u64 at) { return !b_.cpu().touch(at); });
+}
+
 // As many steps as it takes the second executor to get there: a repeated instruction is one.
 bool Search::try_from(u64 begin, u64 end) {
     if (!lockstep_.b_to(begin)) return false;
@@ -99,15 +168,20 @@ bool Search::try_from(u64 begin, u64 end) {
     const u64 before = cpu.instructions();
     cpu.run_instructions(exec::kMostSteps, cpu.icount() + (end - begin));
     c->steps = cpu.instructions() - before;
+    if (warm_ == Warm::pages) put_pages(*c);
+    if (warm_ == Warm::code)
+        for (const OldCode& o : old_code_) put_old_code(*c, o);
+    if (warm_ == Warm::invlpg || warm_ == Warm::cr3)
+        for (const Cpu::OldWalk& o : old_walks_) put_old_walk(*c, o);
     if (!c->steps || !differ(*c, source_)) return false;
     case_ = *c;
     return true;
 }
 
-std::optional<u64> Search::nearest(u64 end) {
+std::optional<u64> Search::nearest(u64 end, u64 farthest) {
     u64 far = 1, near = 0;
     while (!try_from(end - far, end)) {
-        if (far >= end || far >= kFarthest) return {};
+        if (far >= end || far >= farthest) return {};
         near = far;
         far = std::min(far * 2, end);
     }
@@ -136,17 +210,26 @@ void Search::fewest_steps() {
     differ(case_, source_);
 }
 
-// Whatever either executor has looked at, as it was.
+void Search::fewest_warm() {
+    drop(case_.warm.data, [&] { return differ(case_, source_); });
+    differ(case_, source_);
+}
+
+// Whatever either executor has looked at, as it was; where the case says that it was something else before, that.
 void Search::give_memory() {
     std::vector<u32> pages = a_.memory().touched();
     pages.insert(pages.end(), b_.memory().touched().begin(), b_.memory().touched().end());
     std::sort(pages.begin(), pages.end());
     pages.erase(std::unique(pages.begin(), pages.end()), pages.end());
+    const std::vector<MemoryItem> old = std::exchange(case_.mem, {});
     for (const u32 page : pages) {
         const u8* const host = source_(page);
         if (!host) continue;
+        std::vector<u8> bytes{host, host + kPage};
+        for (const MemoryItem& m : old)
+            if (m.address / kPage == page / kPage) std::copy(m.bytes.begin(), m.bytes.end(), bytes.begin() + static_cast<i64>(m.address % kPage));
         const bool tables = page >= exec::Memory::kTables && page < exec::Memory::kTablesEnd;   // not zero to begin with
-        if (tables || !is_zero({host, kPage})) case_.mem.push_back({page, {host, host + kPage}, true});
+        if (tables || !is_zero(bytes)) case_.mem.push_back({page, std::move(bytes), true});
     }
 }
 
@@ -213,6 +296,10 @@ void Search::shrink() {
         const auto so = [&] { return still(case_); };
         drop(case_.mem, so);
         drop(case_.regs, so);
+        drop(case_.warm.data, so);
+        drop(case_.warm.code, so);
+        drop(case_.warm.stores, so);
+        drop(case_.warm.invlpg, so);
         for (size_t n = 0; n < case_.mem.size(); ++n) drop_bytes(n);
     }
     std::vector<MemoryItem> mem;
@@ -265,12 +352,24 @@ void Search::expect() {
 
 Result<Reproducer> Search::run(u64 end) {
     const Error none{"no run that ends there shows it on a processor without a machine around it"};
-    auto begin = nearest(end);
+    look_at_caches(end);
+    std::optional<u64> begin;
+    const auto attempt = [&](Warm w, bool worth, u64 farthest) {
+        if (!begin && worth) warm_ = w, begin = nearest(end, farthest);
+    };
+    attempt(Warm::code, !old_code_.empty(), kNear);
+    attempt(Warm::none, true, kNear);
+    attempt(Warm::invlpg, !old_walks_.empty(), kNear);
+    attempt(Warm::cr3, !old_walks_.empty(), kNear);
+    attempt(Warm::pages, true, kNear);
+    attempt(Warm::none, true, kFarthest);
     if (!begin) return none;
     fewest_steps();
+    fewest_warm();
     if (const u64 now = *begin + last_.retired; now < end)   // it shows earlier; then perhaps from nearer by
-        if (const auto nearer = nearest(now)) end = now, begin = nearer;
-    if (!differ(case_, source_)) return none;
+        if (const auto nearer = nearest(now, kNear)) end = now, begin = nearer;
+    fewest_warm();
+    if (last_.differences.empty()) return none;
     give_memory();
     if (!differ(case_, {})) return none;
     shrink();

@@ -45,6 +45,17 @@ TEST_CASE("exec: a malformed case is refused with its field") {
         {"{}", "mode: "},
         {R"({"mode": "long128"})", "mode: 'long128'"},
         {R"({"mode": 64})", "mode: "},
+        {R"({"mode": "long64", "warm": ["0x0"]})", "warm: "},
+        {R"({"mode": "long64", "warm": {"stack": []}})", "warm.stack: "},
+        {R"({"mode": "long64", "warm": {"code": "0x0"}})", "warm.code: "},
+        {R"({"mode": "long64", "warm": {"code": ["0x0", true]}})", "warm.code[1]: "},
+        {R"({"mode": "long64", "warm": {"data": ["0x0", "0x1000000"]}})", "warm.data[1]: there is nothing"},
+        {R"({"mode": "long64", "warm": {"code": ["0x1000000"]}})", "warm.code[0]: there is nothing"},
+        {R"({"mode": "long64", "warm": {"cr3": 1}})", "warm.cr3: "},
+        {R"({"mode": "long64", "warm": {"stores": [["0x10", "9"]]}})", "warm.stores[0][1]: "},
+        {R"({"mode": "long64", "warm": {"stores": [["0xfff", "9090"]]}})", "warm.stores[0]: there is nothing"},
+        {R"({"mode": "long64", "warm": {"stores": [["0x1000000", "90"]]}})", "warm.stores[0]: there is nothing"},
+        {R"({"mode": "long64", "warm": {"code": ["0xfff"]}, "initial": {"mem": [["0xfff", "0fa2"]]}})", "warm.code[0]: there is nothing"},   // it crosses
         {R"({"mode": "long64", "final": 1})", "final: "},
         {R"({"mode": "long64", "finale": {}})", "finale: "},
         {R"({"mode": "long64", "name": 1})", "name: "},
@@ -155,6 +166,45 @@ TEST_CASE("exec: physical memory, and more of it") {
     CHECK(again.ram == 4 * kGiB);
 }
 
+// The mapping of 0x5000 is changed and not voided.
+TEST_CASE("exec: what the TLBs hold when it begins") {
+    const std::string begin = R"({"mode": "protected32", "steps": 2, "initial": {"regs": {"cr0": "0x80000011", "cr3": "0x1000", "ebx": "0x2014", "ecx": "0x7067"},
+        "mem": [["0x1000", "67200000"], ["0x2000", "6700000067100000672000006730000067400000676000006770000067700000"]],
+        "phys": [["0x0", "890b8a0500500000"], ["0x6000", "66"], ["0x7000", "77"]]}, )";
+    const struct { const char *warm, *al; } rows[] = {
+        {R"({})", "0x77"},
+        {R"({"data": ["0x5123"]})", "0x66"},
+        {R"({"data": ["0x5123"], "invlpg": ["0x5fff"]})", "0x77"},
+        {R"({"data": ["0x5123"], "invlpg": ["0x6000"]})", "0x66"},
+        {R"({"data": ["0x5123"], "cr3": true})", "0x77"},
+        {R"({"data": ["0x5123"], "cr3": false})", "0x66"},
+    };
+    for (const auto& r : rows) {
+        CAPTURE(r.warm);
+        const Run run{begin + R"("warm": )" + r.warm + R"(, "final": {"regs": {"al": ")" + r.al + R"("}}})"};
+        INFO(run.report["differences"].dump());
+        CHECK(run.verdict.pass());
+    }
+}
+
+TEST_CASE("exec: what has been translated when it begins, and is stored to then") {
+    Case c;
+    REQUIRE_FALSE(parse_case(R"({"mode": "long64", "steps": 2, "initial": {"regs": {"rip": "0x1232"}, "mem": [["0x1230", "909090b001ebfe"]]},
+        "warm": {"code": ["0x1230", "0x1233"], "stores": [["0x1234", "02"]]}, "final": {"regs": {"al": "0x2"}}})", c));
+    for (const Engine e : engines()) {
+        CaseRunner runner{{e}};
+        for (const Case& each : {c, Case{c}, c}) {
+            const auto v = runner.run(each);
+            REQUIRE(v);
+            CHECK(v->pass());
+            CHECK(runner.rig().cpu().engine().outdated().empty());
+        }
+        const jit::EngineStats& stats = runner.rig().cpu().engine().stats();
+        CHECK(stats.invalidations >= 6);
+        if (e == Engine::jit) CHECK(stats.blocks_translated >= 6);
+    }
+}
+
 TEST_CASE("exec: every name of a register is read, written and compared") {
     for (const Register& r : registers()) {
         CAPTURE(r.name);
@@ -178,6 +228,8 @@ TEST_CASE("exec: a case that is written is read back") {
     for (const char* text : {R"({"mode":"long64","initial":{"regs":{}}})",
                              R"({"name":"a \"b\"","mode":"protected32","cpu":"486","cpl":3,"steps":7,"initial":{"regs":{"rax":"0x1","ds.base":"0x10"},"mem":[["0x10","90f4"]]},)"
                              R"("final":{"regs":{"st0":"0x3fff8000000000000000"},"mem":[["0x0","00"]]},"exception":{"vector":14,"error":"0x2","cr2":"0x123"},"undefined":{"rflags":"0x10"}})",
+                             R"({"mode":"long64","initial":{"regs":{}},"warm":{"data":["0xffffffff81000000"],"code":["0x10","0x20"],"stores":[["0x11","90"]],"invlpg":["0x5000"],"cr3":true}})",
+                             R"({"mode":"long64","initial":{"regs":{}},"warm":{"data":["0x10"]},"final":{"regs":{}}})",
                              R"({"mode":"vm86","initial":{"regs":{"rip":"0x10"}},"final":{"regs":{}},"exception":{"vector":13}})"}) {
         Case c;
         REQUIRE(!parse_case(text, c));

@@ -99,8 +99,8 @@ TEST_CASE("verify: the reproducer of an instruction is that instruction") {
 }
 
 // It uses a page whose accessed bit it has cleared: only a processor that remembers the walk leaves the bit alone.
-TEST_CASE("verify: the reproducer of what a TLB does begins where the entry is made") {
-    auto l = side_by_side(start_of("stale", "interp"), start_of("stale", "interp,tlb"));
+static void check_stale(const char* guest, bool warm) {
+    auto l = side_by_side(start_of(guest, "interp"), start_of(guest, "interp,tlb"));
     REQUIRE_FALSE(l->run(1'000'000));
     const auto count = l->narrow();
     REQUIRE(count);
@@ -108,6 +108,8 @@ TEST_CASE("verify: the reproducer of what a TLB does begins where the entry is m
     REQUIRE(r);
     CHECK(r->c.steps > 1);
     CHECK(r->c.steps < 20);
+    CHECK(r->c.warm.code.empty());
+    CHECK(r->c.warm.data == (warm ? std::vector<u64>{0x8000} : std::vector<u64>{}));
     exec::Rig remembers{l->a().machine().cpu().model(), false}, forgets{l->b().machine().cpu().model(), false, {"tlb"}};
     for (exec::Rig* rig : {&remembers, &forgets}) {
         REQUIRE(rig->load(r->c));
@@ -116,6 +118,9 @@ TEST_CASE("verify: the reproducer of what a TLB does begins where the entry is m
         CHECK(d->empty() == (rig == &forgets));
     }
 }
+
+TEST_CASE("verify: the reproducer of what a TLB does begins where the entry is made") { check_stale("stale", false); }
+TEST_CASE("verify: where that cannot be repeated, the reproducer begins with the entry") { check_stale("gone", true); }
 
 TEST_CASE("verify: recordings, disks and going back") {
     const TempFolder folder;
