@@ -2,6 +2,7 @@
 
 #include <cerrno>
 #include <cstring>
+#include <sstream>
 
 #include "frontend/exec/parse.h"
 #include "frontend/exec/report.h"
@@ -15,11 +16,12 @@ constexpr int kPass = 0, kDiffer = 1, kUnusable = 2;
 constexpr const char kHelp[] =
     "Runs single instructions, or a few, from a given state, and compares the outcome with what is expected.\n"
     "\n"
-    "  calque exec FILE... [--engine interp|jit|host|all] [--json] [--trace]\n"
+    "  calque exec FILE... [--engine interp|jit|host|all] [--jit-disable LIST] [--json] [--trace]\n"
     "\n"
     "FILE has cases in JSON: one object, an array, or one object a line; - is standard input. docs/reproducers.md describes them.\n"
     "  --engine KIND   what runs them: interp (the default); jit; all, which is both, and they have to agree in everything; or host, the\n"
     "                  processor of an x86-64 host, for what user mode can do\n"
+    "  --jit-disable LIST  switch optimisations off, as for machines\n"
     "  --json          print an object for each case: name, pass, differences, final state, instructions\n"
     "  --trace         print each instruction before it runs (with --json on standard error)\n"
     "A case without \"final\" and \"exception\" has its final state printed.\n"
@@ -28,6 +30,7 @@ constexpr const char kHelp[] =
 struct Options {
     std::vector<std::string> files;
     std::vector<Engine> engines{Engine::interp};
+    std::vector<std::string> disable;
     bool json = false, trace = false, help = false;
 };
 
@@ -40,19 +43,33 @@ Result<std::vector<Engine>> parse_engine(const std::string& name) {
     return std::vector{Engine::jit};
 }
 
+std::vector<std::string> split(const std::string& list) {
+    std::vector<std::string> out;
+    std::istringstream in{list};
+    for (std::string word; std::getline(in, word, ',');) out.push_back(word);
+    return out;
+}
+
 Result<Options> parse(const std::vector<std::string>& arguments) {
     Options o;
     for (size_t i = 0; i < arguments.size(); ++i) {
         const std::string& a = arguments[i];
+        const size_t equals = a.find('=');
+        const std::string name = a.substr(0, equals);
         if (a == "--json") o.json = true;
         else if (a == "--trace") o.trace = true;
         else if (a == "--help" || a == "-h") o.help = true;
-        else if (a == "--engine" || a.starts_with("--engine=")) {
-            const bool apart = a == "--engine";
-            if (apart && i + 1 == arguments.size()) return Error{"--engine takes a value; see calque exec --help"};
-            auto e = parse_engine(apart ? arguments[++i] : a.substr(9));
-            if (!e) return e.error();
-            o.engines = *e;
+        else if (name == "--engine" || name == "--jit-disable") {
+            if (equals == std::string::npos && i + 1 == arguments.size()) return Error{name + " takes a value; see calque exec --help"};
+            const std::string value = equals == std::string::npos ? arguments[++i] : a.substr(equals + 1);
+            if (name == "--engine") {
+                auto e = parse_engine(value);
+                if (!e) return e.error();
+                o.engines = *e;
+            } else {
+                o.disable = split(value);
+                if (auto r = jit::Engine::know_switches(o.disable); !r) return r.error();
+            }
         } else if (a.starts_with("-") && a != "-") return Error{"there is no option '" + a + "'; see calque exec --help"};
         else o.files.push_back(a);
     }
@@ -63,7 +80,7 @@ Result<Options> parse(const std::vector<std::string>& arguments) {
 
 class Command {
 public:
-    explicit Command(const Options& o) : options_{o}, runner_{o.engines} {
+    explicit Command(const Options& o) : options_{o}, runner_{o.engines, o.disable} {
         if (o.trace) trace_ = [this](const std::string& line) { std::fprintf(options_.json ? stderr : stdout, "%s\n", line.c_str()); };
     }
     int run();

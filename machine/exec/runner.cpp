@@ -13,7 +13,7 @@ Result<Rig*> CaseRunner::rig_for(const std::string& cpu, Engine engine) {
     auto model = parse_cpu_model(cpu);
     if (!model) return Error{"cpu: " + model.error().message};
     if (rigs_.size() == kMostRigs) rigs_.pop_back();
-    rigs_.push_front({cpu, engine, std::make_unique<Rig>(std::move(*model), engine == Engine::jit)});
+    rigs_.push_front({cpu, engine, std::make_unique<Rig>(std::move(*model), engine == Engine::jit, disable_)});
     return rigs_.front().rig.get();
 }
 

@@ -20,7 +20,8 @@ class CaseRunner {
 public:
     /// In this order; the first one's final state is kept, and the others must agree with it in everything. The host's processor, which has
     /// a kernel's say in much of the state, goes alone.
-    explicit CaseRunner(std::vector<Engine> engines) : engines_{std::move(engines)} {}
+    /// `disable`: names from jit::Engine::switches().
+    explicit CaseRunner(std::vector<Engine> engines, std::vector<std::string> disable = {}) : engines_{std::move(engines)}, disable_{std::move(disable)} {}
 
     /// An error: the case cannot be used, and why, with the field.
     Result<Verdict> run(const Case&, const std::function<void(const std::string&)>& trace = {});
@@ -37,6 +38,7 @@ private:
     };
     static constexpr size_t kMostRigs = 16;
     const std::vector<Engine> engines_;
+    const std::vector<std::string> disable_;
     std::unique_ptr<HostProcessor> host_;
     std::list<Entry> rigs_;   // the last used first
     Rig* first_ = nullptr;
