@@ -20,7 +20,7 @@ KERNEL, PROGRAMS, LATER = 4_600_000_000, 8_300_000_000, 8_520_000_000
 FURTHEST, STEP = 400_000_000, 2_000_000   # behind the snapshot; between comparisons
 FAULTS = {
     "x64_budget": PROGRAMS, "x64_sign": PROGRAMS, "x64_page_crossing": PROGRAMS, "x64_movemask": PROGRAMS,
-    "opt_dead_flags": PROGRAMS, "opt_forward_state": PROGRAMS, "opt_fuse_compare": PROGRAMS,
+    "opt_dead_flags": KERNEL, "opt_forward_state": PROGRAMS, "opt_fuse_compare": PROGRAMS,
     "tlb_read_only": PROGRAMS, "tlb_invlpg": LATER, "tlb_context": KERNEL,
     "code_store": KERNEL, "code_inside": KERNEL, "code_granule": KERNEL,
 }
