@@ -12,7 +12,7 @@
 
 namespace calque::verify {
 
-/// What runs a machine: "jit" or "interp", then what is switched off: "jit,regs,chain".
+/// What runs a machine: "jit" or "interp", then what is switched off: "jit,pinning,linking".
 struct Executor {
     bool jit = true;
     std::vector<std::string> disable;

@@ -51,7 +51,7 @@ for engine in ("interp", "jit", "all"):
     check(engine, run("-", "--engine", engine, stdin=PASS)[0] == 0)
     check(engine, run("-", "--engine=" + engine, stdin=DIFFER)[0] == 1)
 
-check("optimisations off", run("-", "--engine", "jit", "--jit-disable", "regs,chain", stdin=PASS)[0] == 0)
+check("optimisations off", run("-", "--engine", "jit", "--jit-disable", "dead_flags,fold", stdin=PASS)[0] == 0)
 
 # ---- usage
 check("help", run("--help")[0] == 0 and "calque exec FILE" in run("--help")[1])
@@ -59,7 +59,7 @@ general = subprocess.run([calque, "--help"], capture_output=True, text=True).std
 check("the general help names it", "calque exec" in general)
 unusable("no file", names="file")
 unusable("an unknown option", "--fast", "-", names="--fast")
-unusable("an unknown optimisation", "--jit-disable=chain,gravity", "-", names="gravity")
+unusable("an unknown optimisation", "--jit-disable=fold,gravity", "-", names="gravity")
 unusable("no optimisation", "--jit-disable", names="--jit-disable")
 unusable("an unknown engine", "--engine", "vapour", "-", names="vapour")
 unusable("an engine that is not named", "-", "--engine", names="--engine")
