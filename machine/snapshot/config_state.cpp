@@ -155,7 +155,7 @@ Result<void> adopt(SavedConfig& saved, MachineConfig host, const std::string& wh
     c.serial = host.serial, c.parallel = host.parallel;
     c.debugcon = saved.debugcon ? host.debugcon : nullptr;
     c.firmware_log = host.firmware_log;
-    c.jit = host.jit, c.warm = host.warm, c.jit_disable = host.jit_disable;
+    c.jit = host.jit, c.warm = host.warm, c.jit_disable = host.jit_disable, c.note_code = host.note_code;
     c.keep_images = host.keep_images;
     c.reboot = host.reboot, c.clock = host.clock, c.host_now = host.host_now;
     return {};
