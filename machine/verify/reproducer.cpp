@@ -129,9 +129,12 @@ void Search::look_at_caches(u64 end) {
 
 void Search::put_old_code(Case& c, const OldCode& o) {
     const u8* const now = source_(o.physical & ~(kPage - 1)) + o.physical % kPage;
+    size_t first = 0, last = o.bytes.size();   // what has changed: where a store begins may matter
+    while (first < last && now[first] == o.bytes[first]) ++first;
+    while (last > first && now[last - 1] == o.bytes[last - 1]) --last;
     c.mem.push_back({o.physical, o.bytes, true});
     c.warm.code.push_back(o.linear);
-    c.warm.stores.push_back({o.physical, {now, now + o.bytes.size()}, true});
+    c.warm.stores.push_back({o.physical + first, {now + first, now + last}, true});
 }
 
 void Search::put_old_walk(Case& c, const Cpu::OldWalk& o) {
