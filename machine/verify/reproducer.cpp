@@ -76,7 +76,8 @@ private:
     void fewest_warm();
     void give_memory();
     void shrink();
-    bool still(const Case&);
+    bool fails_alike(const Case&);
+    bool still() { return ++runs_ <= kShrinkRuns && fails_alike(case_); }   // with something left out
     template <class T, class F>
     void drop(std::vector<T>&, F still_so);
     void drop_bytes(size_t item);
@@ -238,8 +239,8 @@ void Search::give_memory() {
 
 // ---- taking out
 
-bool Search::still(const Case& c) {
-    if (++runs_ > kShrinkRuns || !differ(c, {})) return false;
+bool Search::fails_alike(const Case& c) {
+    if (!differ(c, {})) return false;
     std::vector<std::string> now;
     for (const exec::Difference& d : last_.differences) now.push_back(d.what);
     return now == wanted_;
@@ -269,7 +270,7 @@ void Search::drop_bytes(size_t item) {
             if (std::all_of(first, last, [](u8 b) { return b == 0; })) continue;
             const std::vector<u8> old{first, last};
             std::fill(first, last, u8{0});
-            if (!still(case_)) std::copy(old.begin(), old.end(), first);
+            if (!still()) std::copy(old.begin(), old.end(), first);
         }
 }
 
@@ -296,7 +297,7 @@ void Search::shrink() {
     wanted_.clear();
     for (const exec::Difference& d : last_.differences) wanted_.push_back(d.what);
     if (case_.steps <= kSlowCase) {
-        const auto so = [&] { return still(case_); };
+        const auto so = [&] { return still(); };
         drop(case_.mem, so);
         drop(case_.regs, so);
         drop(case_.warm.data, so);
@@ -312,7 +313,7 @@ void Search::shrink() {
     for (u64 ram = exec::kRam; ram < case_.ram; ram *= 2) {
         Case c = case_;
         c.ram = ram;
-        if (!still(c) && runs_ <= kShrinkRuns) continue;
+        if (!fails_alike(c)) continue;
         case_.ram = ram;
         break;
     }
