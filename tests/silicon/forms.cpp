@@ -80,6 +80,16 @@ IsaSet host_features() {
     return r;
 }
 
+bool older_zen() {
+    static const bool answer = [] {
+        bool carry;
+        u64 index;
+        asm("stc\n bsf %2, %1\n setc %0" : "=q"(carry), "=r"(index) : "r"(u64{2}) : "cc");
+        return carry && __builtin_cpu_is("amd");
+    }();
+    return answer;
+}
+
 jit::Mode jit_mode(CodeMode m) {
     jit::Mode r;
     r.bits = mode::ViewUser | mode::Protected;

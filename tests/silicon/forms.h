@@ -34,6 +34,8 @@ struct RuleForms {
 std::vector<RuleForms> find_forms(CodeMode, const IsaSet& features);
 /// What the host's processor has of what we can have.
 IsaSet host_features();
+/// The host is an AMD processor from before Zen 4. What ours do where the manuals say nothing, with "zen", is what Zen 4 does.
+bool older_zen();
 /// As far as decoding goes.
 jit::Mode jit_mode(CodeMode);
 /// Privileged, or with an effect outside of registers and memory, or never the same twice.

@@ -86,7 +86,7 @@ void Session::judge(Batch& b) {
             std::printf("%s %llx %x %llx %x\n", mnemonic_name(c.in.mn, c.in.vex), static_cast<unsigned long long>(c.gpr[RAX]), c.flags, static_cast<unsigned long long>(b.out[i].gpr[RAX]), b.out[i].flags);
         Difference d = compare(c, b.out[i], results_[i]);
         if (d.any()) d = compare(c, again(c), results_[i]);
-        if (d.any() && hosts_own(b.out[i], results_[i])) {
+        if (d.any() && hosts_own(c, b.out[i], results_[i])) {
             ++own_;
             continue;
         }

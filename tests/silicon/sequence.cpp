@@ -19,6 +19,7 @@ struct Generator::SequenceMaker {
     bool usable(Maker& m) const {
         const Insn& in = part.in;
         if (in.rep || in.repne || in.lock) return false;
+        if (older_zen() && (in.mn == Mn::BSF || in.mn == Mn::BSR)) return false;   // their flags would be used
         if (m.named({"J", "CALL", "RET", "LOOP", "ENTER", "LEAVE", "POP", "BT", "UD", "FNSAVE", "FNSTENV", "FLDENV", "FRSTOR", "FLDCW", "RCP", "RSQRT", "F2XM1",
                      "FYL2X", "FPATAN", "FPTAN", "FSIN", "FCOS", "XLAT", "LDMXCSR", "MASKMOV"}))
             return in.mn == Mn::POP && in.op[0].kind == Operand::gpr && !reserved(in.op[0].reg);
