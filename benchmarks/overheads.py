@@ -5,16 +5,15 @@
 
 Prints a table of processor seconds of the whole process, medians of rounds in which all take turns, and what each adds.
 """
-import argparse
 import os
 import statistics
 import subprocess
 import sys
 import tempfile
 
+from installer import boot, options
 from stub import Stub
 
-IMAGES = "/usr/lib/debian-installer/images/12/amd64/text/debian-installer/amd64/"
 TRACED = 10_000_000   # instructions that are traced one by one
 
 WATCH = "Z2,7fff12345678,4"   # nothing is there
@@ -34,16 +33,14 @@ def seconds(command, path=None, packets=()):
 
 
 def main():
-    ap = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    ap.add_argument("--calque", default=os.path.join(os.path.dirname(os.path.abspath(__file__)), "../build/calque"))
+    ap = options(__doc__)
     ap.add_argument("--rounds", type=int, default=5)
     ap.add_argument("--stop-at", type=int, default=6_500_000_000)
     ap.add_argument("--only", default="")
     a = ap.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         file, stub = folder + "/file", folder + "/gdb"
-        boot = [a.calque, "--memory", "512M", "--display", "none", "--serial", "none", "--clock", "fixed", "--kernel", IMAGES + "linux", "--initrd", IMAGES + "initrd.gz",
-                "--append", "console=ttyS0 rdinit=/bin/sh", "--stop-at", str(a.stop_at)]
+        start = [*boot(a.calque), "--append", "console=ttyS0 rdinit=/bin/sh", "--stop-at", str(a.stop_at)]
         gdb = ["--gdb", "unix:" + stub, "--wait"]
         instructions = f"{file},instructions,count={a.stop_at - TRACED}-"
         kinds = {   # name: options, then what a debugger says
@@ -61,8 +58,8 @@ def main():
             kinds = {k: v for k, v in kinds.items() if k == "plain" or any(w in k for w in a.only.split(","))}
         times = {name: [] for name in kinds}
         for _ in range(a.rounds):
-            for name, (options, packets) in kinds.items():
-                times[name].append(seconds(boot + options, None if packets is None else stub, packets or ()))
+            for name, (more, packets) in kinds.items():
+                times[name].append(seconds(start + more, None if packets is None else stub, packets or ()))
                 for left in (file, stub):
                     if os.path.exists(left):
                         os.remove(left)

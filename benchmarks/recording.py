@@ -5,7 +5,6 @@
 
 Prints JSON lines. Times are the processor's for the whole process, as others may use the host too.
 """
-import argparse
 import json
 import os
 import socket
@@ -15,7 +14,8 @@ import sys
 import tempfile
 import time
 
-IMAGES = "/usr/lib/debian-installer/images/12/amd64/text/debian-installer/amd64/"
+from installer import boot, options
+
 
 
 def run_once(command, control):
@@ -50,15 +50,13 @@ def run_once(command, control):
 
 
 def main():
-    ap = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    ap.add_argument("--calque", default=os.path.dirname(os.path.abspath(__file__)) + "/../build/calque")
+    ap = options(__doc__)
     ap.add_argument("--count", type=int, default=2_000_000_000)
     ap.add_argument("--rounds", type=int, default=7)
     a = ap.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         control, recording = folder + "/control", folder + "/a.rec"
-        plain = [a.calque, "--display", "none", "--serial", "none", "--control", "unix:" + control, "--memory", "512M", "--kernel", IMAGES + "linux",
-                 "--initrd", IMAGES + "initrd.gz", "--clock", "fixed", "--stop-at"]
+        plain = [*boot(a.calque), "--control", "unix:" + control, "--stop-at"]
         full = [*plain, str(a.count)]
         subprocess.run([*plain, "1", "--record", recording], check=True)
         empty = os.path.getsize(recording)

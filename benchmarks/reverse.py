@@ -5,29 +5,25 @@
 
 Times are seconds of the processor and of the wall, next to those of the run forwards.
 """
-import argparse
 import os
 import re
 import subprocess
 import tempfile
 import time
 
+from installer import boot, options
 from stub import Stub
 
-IMAGES = "/usr/lib/debian-installer/images/12/amd64/text/debian-installer/amd64/"
 TICKS = 0x46c              # the firmware's: last written by the boot loader, before paging
 NOWHERE = 0x7fff12345678   # never written: all that has been is looked through
 
 
 def main():
-    ap = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    ap.add_argument("--calque", default=os.path.join(os.path.dirname(os.path.abspath(__file__)), "../build/calque"))
+    ap = options(__doc__)
     ap.add_argument("--seconds", type=float, default=8)
     a = ap.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        process = subprocess.Popen([a.calque, "--memory", "512M", "--display", "none", "--serial", "none", "--clock", "fixed", "--kernel", IMAGES + "linux",
-                                    "--initrd", IMAGES + "initrd.gz", "--append", "console=ttyS0 rdinit=/bin/sh", "--gdb", f"unix:{folder}/gdb", "--wait"],
-                                   stdin=subprocess.DEVNULL)
+        process = subprocess.Popen([*boot(a.calque), "--append", "console=ttyS0 rdinit=/bin/sh", "--gdb", f"unix:{folder}/gdb", "--wait"], stdin=subprocess.DEVNULL)
         gdb = Stub(folder + "/gdb")
 
         def used():

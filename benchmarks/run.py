@@ -16,8 +16,9 @@ import sys
 import tempfile
 import time
 
+from installer import IMAGES
+
 HERE = os.path.dirname(os.path.abspath(__file__))
-IMAGES = "/usr/lib/debian-installer/images/12/{0}/text/debian-installer/{0}/"
 RIGHT = 1  # isa-debug-exit turns the value 0 into this status
 
 
