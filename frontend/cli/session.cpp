@@ -78,10 +78,12 @@ Result<void> Session::open() {
     auto onlookers = Onlookers::start(machine_->cpu(), options_);
     if (!onlookers) return onlookers.error();
     onlookers_ = std::move(*onlookers);
-    if (options_.record.empty()) return {};
-    auto recorder = Recorder::start(*machine_, options_.record);
-    if (!recorder) return recorder.error();
-    recorder_ = std::move(*recorder);
+    if (!options_.record.empty()) {
+        auto recorder = Recorder::start(*machine_, options_.record);
+        if (!recorder) return recorder.error();
+        recorder_ = std::move(*recorder);
+    }
+    open_history();   // a recording begins to count moments; the past is counted in them
     return {};
 }
 
@@ -108,14 +110,15 @@ Result<void> Session::make_machine() {
 
 u64 Session::next_stop() const {
     u64 next = options_.stop_at.value_or(~u64{0});
-    if (save_at_ && !saved_) next = std::min(next, *save_at_);
+    if (save_due_) next = std::min(next, *save_due_);
     if (!options_.hash_at.empty()) next = std::min(next, options_.hash_at.front());
     return next;
 }
 
 Result<void> Session::save() {
-    if (!options_.save_every) return saved_ = true, machine_->save(options_.save);
-    save_at_ = next_multiple();
+    save_due_.reset();
+    if (!options_.save_every) return machine_->save(options_.save);
+    save_due_ = next_multiple();
     return machine_->save(options_.save + "/" + stream_name(machine_->icount()));
 }
 
@@ -125,7 +128,7 @@ u64 Session::next_multiple() const {
 }
 
 Result<void> Session::prepare_saving() {
-    save_at_ = options_.save_every ? next_multiple() : options_.save_at;
+    save_due_ = options_.save_every ? next_multiple() : options_.save_at;
     if (!options_.save_every || ::mkdir(options_.save.c_str(), 0777) == 0) return {};
     struct stat folder{};
     if (::stat(options_.save.c_str(), &folder) == 0 && S_ISDIR(folder.st_mode)) return {};
@@ -144,14 +147,17 @@ Result<void> Session::open_sockets() {
     auto gdb = GdbServer::create(options_.gdb, *gdb_machine_);
     if (!gdb) return gdb.error();
     gdb_ = std::move(*gdb);
-    if (!options_.history) return {};
+    return {};
+}
+
+void Session::open_history() {
+    if (!gdb_machine_ || !options_.history) return;
     History::Limits limits;
     limits.memory = options_.history;
     history_ = std::make_unique<History>(*machine_, player_.get(), limits);
     gdb_machine_->set_history(history_.get());
     // What has been said once is not said again.
     for (SerialSocket* socket : sockets()) socket->muted = [this] { return history_->repeating(); };
-    return {};
 }
 
 void Session::wire_ports() {
@@ -318,7 +324,7 @@ void Session::keep_looking_on() {
 }
 
 void Session::at_stop() {
-    if (save_at_ && !saved_ && machine_->icount() >= *save_at_)
+    if (save_due_ && machine_->icount() >= *save_due_)
         if (auto r = save(); !r) return finish(1, r.error().message);
     while (!options_.hash_at.empty() && machine_->icount() >= options_.hash_at.front()) {
         flush_ports();
@@ -459,7 +465,7 @@ int Session::end_of_run() {
     const u64 hash = options_.state_hash ? machine_->state_hash() : 0;
     const Result<void> recording = !recorder_ ? Result<void>{} : in_the_past() ? recorder_->stop_here() : recorder_->finish();
     const Result<void> looking_on = onlookers_ ? onlookers_->finish() : Result<void>{};
-    const bool save_now = !options_.save.empty() && !save_at_;
+    const bool save_now = !options_.save.empty() && !options_.save_at && !options_.save_every;
     const Result<void> saving = save_now ? save() : Result<void>{};   // before drain() moves time
     machine_->drain();
     flush_ports();
@@ -470,7 +476,7 @@ int Session::end_of_run() {
     if (!saving) failed(saving.error());
     if (!recording && !status) failed(recording.error());
     if (!looking_on && !status) failed(looking_on.error());
-    if (options_.save_at && !saved_) failed({"the run has ended before the instruction at which --save-at wanted a snapshot; there is none"});
+    if (options_.save_at && save_due_) failed({"the run has ended before the instruction at which --save-at wanted a snapshot; there is none"});
     if (!options_.hash_at.empty()) failed({"the run has ended before instruction " + std::to_string(options_.hash_at.front()) + ", where --state-hash-at wanted a hash"});
     if (auto r = machine_->flush(); !r) failed(r.error());
     if (!options_.screenshot.empty()) {

@@ -37,6 +37,7 @@ private:
     Result<void> open_ports();
     Result<void> open_window();
     Result<void> open_sockets();
+    void open_history();
     bool wants_window() const;
     ClockMode clock_mode() const;
 
@@ -109,8 +110,7 @@ private:
     std::string last_words_;             // why, for the user
     ControlServer::Cause cause_ = ControlServer::Cause::guest;
     u64 slice_ = 1'000'000;              // instructions; follows the host's speed
-    bool saved_ = false;
-    std::optional<u64> save_at_;         // when the next snapshot is due; else at the end
+    std::optional<u64> save_due_;        // when the next snapshot is wanted; else none, or one at the end
     u64 resets_seen_ = 0, triple_faults_seen_ = 0;
     WallClock::time_point started_ = WallClock::now(), status_time_{}, recorded_{}, flushed_{};
     u64 status_icount_ = 0;
