@@ -71,7 +71,7 @@ private:
     void put_pages(Case&);
     bool try_from(u64 begin, u64 end);
     bool differ(const Case&, const std::function<const u8*(u64)>& memory);
-    std::optional<u64> nearest(u64 end, u64 farthest);
+    std::optional<u64> nearest(u64 end, u64 farthest, u64 known = 0);
     void fewest_steps();
     void fewest_warm();
     void give_memory();
@@ -182,8 +182,9 @@ bool Search::try_from(u64 begin, u64 end) {
     return true;
 }
 
-std::optional<u64> Search::nearest(u64 end, u64 farthest) {
-    u64 far = 1, near = 0;
+// From `known` and nearer it does not show.
+std::optional<u64> Search::nearest(u64 end, u64 farthest, u64 known) {
+    u64 near = known, far = std::min(std::max<u64>(1, 2 * known), end);
     while (!try_from(end - far, end)) {
         if (far >= end || far >= farthest) return {};
         near = far;
@@ -358,15 +359,15 @@ Result<Reproducer> Search::run(u64 end) {
     const Error none{"no run that ends there shows it on a processor without a machine around it"};
     look_at_caches(end);
     std::optional<u64> begin;
-    const auto attempt = [&](Warm w, bool worth, u64 farthest) {
-        if (!begin && worth) warm_ = w, begin = nearest(end, farthest);
+    const auto attempt = [&](Warm w, bool worth, u64 farthest, u64 known = 0) {
+        if (!begin && worth) warm_ = w, begin = nearest(end, farthest, known);
     };
     attempt(Warm::code, !old_code_.empty(), kNear);
     attempt(Warm::none, true, kNear);
     attempt(Warm::invlpg, !old_walks_.empty(), kNear);
     attempt(Warm::cr3, !old_walks_.empty(), kNear);
     attempt(Warm::pages, true, kNear);
-    attempt(Warm::none, true, kFarthest);
+    attempt(Warm::none, end > kNear, kFarthest, kNear);
     if (!begin) return none;
     fewest_steps();
     fewest_warm();
