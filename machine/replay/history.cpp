@@ -36,7 +36,6 @@ void History::hear(const GateEvent& e) {
             if (JournalImage* const image = machine_.images()[static_cast<size_t>(e.x)]) image->journal(&points_.back().disks[image]);
     }
     writer_.add({.at = machine_.moment(), .event = e});
-    ++consumed_;
 }
 
 void History::keep_page(u64 at) {
@@ -179,7 +178,7 @@ void History::restore(size_t checkpoint) {
 
 void History::read_from(size_t checkpoint) {
     const Point& p = points_[checkpoint];
-    consumed_ = p.place.events, media_read_ = p.media, reading_ = checkpoint;
+    media_read_ = p.media, reading_ = checkpoint;
     reader_.emplace(p.counted_from);
     reader_->feed(p.events);
     fetch();
@@ -196,7 +195,6 @@ void History::fetch() {
 
 void History::play() {
     const GateEvent e = std::move(next_->event);
-    ++consumed_;
     fetch();
     machine_.gate().repeat(e);
 }
@@ -204,9 +202,9 @@ void History::play() {
 Machine::Stop History::repeat(const Place& goal, u64 end) {
     using Stop = Machine::Stop;
     for (unsigned stuck = 0;;) {
-        while (consumed_ < goal.events && next_ && next_->at == machine_.moment()) play(), stuck = 0;
+        while (place().events < goal.events && next_ && next_->at == machine_.moment()) play(), stuck = 0;
         if (place() == goal || machine_.icount() >= end) return Stop::slice;
-        const Moment before = machine_.moment(), until = consumed_ < goal.events && next_ ? next_->at : goal.at;
+        const Moment before = machine_.moment(), until = place().events < goal.events && next_ ? next_->at : goal.at;
         if (before > until || stuck >= kPatience) {
             failure_ = "the past has not repeated itself at instruction " + std::to_string(before.icount);
             return Stop::slice;
@@ -265,7 +263,7 @@ bool History::branch() {
         events.feed(p.events);
         writer_ = EventWriter{p.counted_from};
         size_t media = p.media;
-        for (u64 n = p.place.events; n < consumed_; ++n) {
+        for (u64 n = p.place.events; n < place().events; ++n) {
             auto e = events.next();
             ASSERT(e);
             if (e->event.kind == GateEvent::Kind::insert_medium) ++media;

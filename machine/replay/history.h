@@ -42,7 +42,7 @@ public:
     Machine::Stop run_to(const Place&, u64 instructions);
     /// Of what is before the frontier, what the guest sends has been seen.
     bool repeating() const { return repeating_; }
-    Place place() const { return {machine_.moment(), consumed_}; }
+    Place place() const { return {machine_.moment(), machine_.gate().count()}; }
     const Place& begin() const { return points_.front().place; }
     size_t checkpoints() const { return points_.size(); }
     /// The newest checkpoint at or before the place; the first where there is none.
@@ -97,7 +97,6 @@ private:
     // ---- while it repeats
     bool repeating_ = false;
     Place frontier_;
-    u64 consumed_ = 0;                   // events that have passed
     std::optional<EventReader> reader_;
     size_t reading_ = 0;                 // checkpoint whose events are read
     u64 media_read_ = 0;
