@@ -5,6 +5,7 @@
 #include <fstream>
 #include <sstream>
 
+#include "support/comma_list.h"
 #include "support/log.h"
 
 namespace calque {
@@ -102,14 +103,6 @@ Result<T> number(const std::string& value, const std::string& option) {
     return Error{option + " takes a number, not '" + value + "'"};
 }
 
-Strings split(const std::string& list) {
-    Strings out;
-    std::istringstream in{list};
-    for (std::string word; std::getline(in, word, ',');)
-        if (!word.empty()) out.push_back(word);
-    return out;
-}
-
 Result<void> take_machine(const Raw& r, const po::variables_map& given, Options& o) {
     MachineConfig& m = o.machine;
     auto memory = parse_size(r.memory);
@@ -149,7 +142,7 @@ Result<void> take_number(const std::string& text, const std::string& option, std
 Result<void> take_engine(const Raw& r, Options& o) {
     if (r.engine != "jit" && r.engine != "interp") return Error{"--engine is jit or interp, not '" + r.engine + "'"};
     o.machine.jit = r.engine == "jit";
-    o.machine.jit_disable = split(r.jit_disable);
+    o.machine.jit_disable = comma_list(r.jit_disable);
     auto warm = number<u32>(r.warm, "--warm");
     if (!warm) return warm.error();
     o.machine.warm = *warm;
@@ -167,7 +160,7 @@ Result<void> take_running(const Raw& r, Options& o) {
     if (auto n = take_number(r.until, "--until", o.stop_at); !n) return n;
     if (auto n = take_number(r.save_at, "--save-at", o.save_at); !n) return n;
     if (auto n = take_number(r.save_every, "--save-every", o.save_every); !n) return n;
-    for (const std::string& n : split(r.hash_at)) {
+    for (const std::string& n : comma_list(r.hash_at)) {
         auto at = number<u64>(n, "--state-hash-at");
         if (!at) return at.error();
         o.hash_at.push_back(*at);

@@ -2,11 +2,11 @@
 
 #include <cerrno>
 #include <cstring>
-#include <sstream>
 
 #include "frontend/exec/parse.h"
 #include "frontend/exec/report.h"
 #include "frontend/exec/texts.h"
+#include "support/comma_list.h"
 
 namespace calque::exec {
 namespace {
@@ -43,13 +43,6 @@ Result<std::vector<Engine>> parse_engine(const std::string& name) {
     return std::vector{Engine::jit};
 }
 
-std::vector<std::string> split(const std::string& list) {
-    std::vector<std::string> out;
-    std::istringstream in{list};
-    for (std::string word; std::getline(in, word, ',');) out.push_back(word);
-    return out;
-}
-
 Result<Options> parse(const std::vector<std::string>& arguments) {
     Options o;
     for (size_t i = 0; i < arguments.size(); ++i) {
@@ -67,7 +60,7 @@ Result<Options> parse(const std::vector<std::string>& arguments) {
                 if (!e) return e.error();
                 o.engines = *e;
             } else {
-                o.disable = split(value);
+                o.disable = comma_list(value);
                 if (auto r = jit::Engine::know_switches(o.disable); !r) return r.error();
             }
         } else if (a.starts_with("-") && a != "-") return Error{"there is no option '" + a + "'; see calque exec --help"};

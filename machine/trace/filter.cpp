@@ -3,7 +3,8 @@
 #include <algorithm>
 #include <charconv>
 #include <optional>
-#include <sstream>
+
+#include "support/comma_list.h"
 
 namespace calque {
 namespace {
@@ -56,8 +57,7 @@ Result<TraceFilter::Range> parse_range(const std::string& text) {
 Result<TraceFilter> parse_trace_filter(const std::string& text) {
     TraceFilter f;
     Kinds kinds{f};
-    std::istringstream in{text};
-    for (std::string word; std::getline(in, word, ',');) {
+    for (const std::string& word : comma_list(text)) {
         if (kinds.take(word)) continue;
         const size_t equals = word.find('=');
         if (equals == std::string::npos) return Error{"a trace has instructions, memory, interrupts and ports, but no '" + word + "'"};

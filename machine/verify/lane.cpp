@@ -1,7 +1,8 @@
 #include "machine/verify/lane.h"
 
 #include <algorithm>
-#include <sstream>
+
+#include "support/comma_list.h"
 
 namespace calque::verify {
 namespace {
@@ -25,12 +26,10 @@ const char* name(Machine::Stop s) {
 
 Result<Executor> Executor::parse(const std::string& text) {
     Executor e;
-    std::istringstream in{text};
-    std::string word;
-    std::getline(in, word, ',');
-    if (word != "jit" && word != "interp") return Error{"an executor is jit or interp, with what to switch off behind it (jit,dead_flags), not '" + text + "'"};
-    e.jit = word == "jit";
-    while (std::getline(in, word, ',')) e.disable.push_back(word);
+    const std::string kind = text.substr(0, text.find(','));
+    if (kind != "jit" && kind != "interp") return Error{"an executor is jit or interp, with what to switch off behind it (jit,dead_flags), not '" + text + "'"};
+    e.jit = kind == "jit";
+    e.disable = comma_list(text.substr(kind.size()));
     return e;
 }
 
