@@ -106,10 +106,11 @@ public:
     bool touch(u64 linear);
     /// Pages that the inline TLB holds, by linear address; those that it holds for stores first. touch() of each in this order brings them back.
     std::vector<u64> inline_pages() const;
-    /// Walks that are remembered of the current address space though the page tables say something else now: a guest may not have voided them yet.
+    /// Walks that are remembered of the current address space though the page tables lead elsewhere now, or allow less: a guest may not have
+    /// voided them yet.
     struct OldWalk {
         u64 linear, paddr;
-        bool writable, user, no_exec;
+        bool writable, user, no_exec, dirty;
     };
     std::vector<OldWalk> old_walks();
     /// Saves and loads the architectural state, APIC and counters (not translations).

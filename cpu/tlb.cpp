@@ -1,6 +1,7 @@
 // What is remembered of page walks, and how it is forgotten.
 #include <algorithm>
 #include <iterator>
+#include <string_view>
 #include <unordered_set>
 
 #include "cpu/cpu.h"
@@ -232,11 +233,29 @@ std::vector<u64> Cpu::inline_pages() const {
     return out;
 }
 
+namespace {
+/// What a walk that read these entries would allow. The PDPTEs of PAE paging allow everything.
+u32 allowed_by(const CpuState& s, const std::vector<PageStep>& steps) {
+    u32 flags = page::User | page::Write | (steps.empty() || steps.back().entry & 0x40 ? page::Dirty : 0);
+    for (const PageStep& step : steps) {
+        if (!s.long_active() && std::string_view{step.table} == "PDPT") continue;
+        if (!(step.entry & 2)) flags &= ~page::Write;
+        if (!(step.entry & 4)) flags &= ~page::User;
+        if (step.size == 8 && step.entry >> 63) flags |= page::NoExec;
+    }
+    return flags;
+}
+}  // namespace
+
 std::vector<Cpu::OldWalk> Cpu::old_walks() {
     std::vector<OldWalk> out;
-    for (const PageEntry& e : s_.mmu->current())
-        if (translate_quietly(*this, e.vpn << 12) != e.paddr)
-            out.push_back({e.vpn << 12, e.paddr, (e.flags & page::Write) != 0, (e.flags & page::User) != 0, (e.flags & page::NoExec) != 0});
+    for (const PageEntry& e : s_.mmu->current()) {
+        std::vector<PageStep> steps;
+        const auto at = translate_quietly(*this, e.vpn << 12, &steps);
+        const u32 now = allowed_by(s_, steps), more = e.flags & ~now & (page::User | page::Write | page::Dirty), less = now & ~e.flags & page::NoExec;
+        if (at == e.paddr && !more && !less) continue;
+        out.push_back({e.vpn << 12, e.paddr, (e.flags & page::Write) != 0, (e.flags & page::User) != 0, (e.flags & page::NoExec) != 0, (e.flags & page::Dirty) != 0});
+    }
     return out;
 }
 

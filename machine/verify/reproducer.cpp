@@ -139,12 +139,12 @@ void Search::put_old_code(Case& c, const OldCode& o) {
 }
 
 void Search::put_old_walk(Case& c, const Cpu::OldWalk& o) {
-    constexpr u64 kPresent = 1, kWritable = 2, kUser = 4, kUsed = 0x60, kNoExec = u64{1} << 63;
+    constexpr u64 kPresent = 1, kWritable = 2, kUser = 4, kAccessed = 0x20, kDirty = 0x40, kNoExec = u64{1} << 63;
     std::vector<PageStep> steps;
     translate_quietly(lockstep_.b().machine().cpu(), o.linear, &steps);
     if (steps.empty() || std::string_view{steps.back().table} != "PT") return;
     const PageStep& leaf = steps.back();
-    const u64 old = o.paddr | kPresent | kUsed | (o.writable ? kWritable : 0) | (o.user ? kUser : 0) | (o.no_exec && leaf.size == 8 ? kNoExec : 0);
+    const u64 old = o.paddr | kPresent | kAccessed | (o.dirty ? kDirty : 0) | (o.writable ? kWritable : 0) | (o.user ? kUser : 0) | (o.no_exec && leaf.size == 8 ? kNoExec : 0);
     const auto bytes = [&](u64 entry) { return std::vector<u8>{reinterpret_cast<const u8*>(&entry), reinterpret_cast<const u8*>(&entry) + leaf.size}; };
     c.mem.push_back({leaf.at, bytes(old), true});
     c.warm.data.push_back(o.linear);

@@ -131,6 +131,36 @@ TEST_CASE("INVLPG and CR3 loads make changed tables visible; global pages stay")
     }
 }
 
+TEST_CASE("walks that allow more than the tables do now are old until they are voided") {
+    for (Engine e : engines()) {
+        Guest g{e, Mode::long64, "89 03 0F 01 3B"};   // store; invlpg [rbx]
+        g.rbx = 0x31000;
+        g.step();
+        CHECK(g.cpu->old_walks().empty());
+        const auto old = [&](u64 entry) {
+            g.put(g.leaf_64(0x31000), entry, 8);
+            const auto walks = g.cpu->old_walks();
+            REQUIRE(walks.size() <= 1);
+            if (walks.empty()) return false;
+            CHECK(walks[0].linear == 0x31000);
+            CHECK(walks[0].paddr == 0x31000);
+            CHECK(walks[0].writable);
+            CHECK(walks[0].dirty);
+            return true;
+        };
+        CHECK_FALSE(old(0x31000 | 7 | A | D));
+        CHECK_FALSE(old(0x31000 | 7 | D));       // the accessed bit is of no account
+        CHECK(old(0x32000 | 7 | A | D));         // it is elsewhere,
+        CHECK(old(0x31000 | 5 | A | D));         // read-only as before a copy,
+        CHECK(old(0x31000 | 3 | A | D));         // the supervisor's,
+        CHECK(old(0x31000 | 7 | A));             // clean,
+        CHECK(old(0x31000 | 7 | A | D | u64{1} << 63));   // not for code,
+        CHECK(old(0));                           // or gone
+        g.step();
+        CHECK(g.cpu->old_walks().empty());
+    }
+}
+
 TEST_CASE("PCIDs keep their translations") {
     for (Engine e : engines()) {
         Guest g{e, Mode::long64, "0F 22 D9 8B 03 0F 22 DA 8B 03 0F 22 D9 8B 03 0F 22 DD 8B 03"};
