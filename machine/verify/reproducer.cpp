@@ -92,7 +92,7 @@ private:
     std::vector<u64> pages_;          // that its inline TLB holds
     enum class Warm { none, code, invlpg, cr3, pages } warm_ = Warm::none;   // what cases begin with
     Ran last_;
-    std::function<const u8*(u64)> source_;
+    const std::function<const u8*(u64)> source_ = [this](u64 page) -> const u8* { return lockstep_.b().machine().memory().page(page).host; };
     std::vector<std::string> wanted_;   // what has to differ
     unsigned runs_ = 0;
 };
@@ -118,7 +118,7 @@ void Search::look_at_caches(u64 end) {
     if (old.empty() || !lockstep_.b_to(end - std::min(end, kLastRun))) return;
     Machine& b = lockstep_.b().machine();
     const auto c = registers_of(b);
-    if (!c || !b_.load(*c, [&b](u64 page) -> const u8* { return b.memory().page(page).host; })) return;
+    if (!c || !b_.load(*c, source_)) return;
     std::vector<u64> run;
     for (Cpu& cpu = b_.cpu(); run.size() < kLastRun; cpu.run_instructions(1, cpu.icount() + kLastRun)) run.push_back(cpu.state().linear_of(cpu.state().x.rip));
     for (jit::Engine::Outdated& o : old) {
@@ -160,18 +160,17 @@ void Search::put_pages(Case& c) {
     std::erase_if(c.warm.data, [&](u64 at) { return !b_.cpu().touch(at); });
 }
 
-// As many steps as it takes the second executor to get there: a repeated instruction is one.
+// As many steps as it takes the second executor to get there: a repeated instruction is one, also when the end is in the middle of it.
 bool Search::try_from(u64 begin, u64 end) {
     if (!lockstep_.b_to(begin)) return false;
     Machine& m = lockstep_.b().machine();
     auto c = registers_of(m);
     if (!c || m.icount() != begin) return false;
-    source_ = [&m](u64 page) -> const u8* { return m.memory().page(page).host; };
     if (!b_.load(*c, source_)) return false;
     Cpu& cpu = b_.cpu();
     const u64 before = cpu.instructions();
     cpu.run_instructions(exec::kMostSteps, cpu.icount() + (end - begin));
-    c->steps = cpu.instructions() - before;
+    c->steps = cpu.instructions() - before + cpu.state().tracing.repeating;
     if (warm_ == Warm::pages) put_pages(*c);
     if (warm_ == Warm::code)
         for (const OldCode& o : old_code_) put_old_code(*c, o);
@@ -371,8 +370,10 @@ Result<Reproducer> Search::run(u64 end) {
     if (!begin) return none;
     fewest_steps();
     fewest_warm();
-    if (const u64 now = *begin + last_.retired; now < end)   // it shows earlier; then perhaps from nearer by
+    if (const u64 now = *begin + last_.retired; now < end) {   // it shows earlier; then perhaps from nearer by
         if (const auto nearer = nearest(now, kNear)) end = now, begin = nearer;
+        else if (!lockstep_.b_to(*begin)) return none;
+    }
     fewest_warm();
     if (last_.differences.empty()) return none;
     give_memory();

@@ -122,6 +122,18 @@ static void check_stale(const char* guest, bool warm) {
 TEST_CASE("verify: the reproducer of what a TLB does begins where the entry is made") { check_stale("stale", false); }
 TEST_CASE("verify: where that cannot be repeated, the reproducer begins with the entry") { check_stale("gone", true); }
 
+TEST_CASE("verify: a repeated instruction is found in its middle, and its reproducer does all of it") {
+    auto l = side_by_side(start_of("moved", "interp"), start_of("moved", "interp,tlb"));
+    REQUIRE_FALSE(l->run(1'000'000));
+    const auto count = l->narrow();
+    REQUIRE(count);
+    CHECK(l->a().machine().cpu().state().gpr[RCX] == 99);
+    const auto r = make_reproducer(*l, *count);
+    REQUIRE(r);
+    CHECK(r->c.steps < 10);
+    CHECK(r->instruction.ends_with("rep stosb"));
+}
+
 TEST_CASE("verify: recordings, disks and going back") {
     const TempFolder folder;
     const std::string disk = folder / "disk.img";

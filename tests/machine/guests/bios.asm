@@ -160,6 +160,9 @@ words:  db      'last words', 10, 0     ; the reset may swallow the last one
 .end:
 %endif
 
+%ifdef TEST_moved                       ; the same; then fills a page that lies elsewhere now
+%define TEST_gone
+%endif
 %ifdef TEST_gone                        ; the same, but the page walk cannot be repeated without a machine around: a port would never be ready
 %define TEST_stale
 %endif
@@ -178,13 +181,21 @@ words:  db      'last words', 10, 0     ; the reset may swallow the last one
         or      eax, 0x80000001
         mov     cr0, eax
         jmp     short $ + 2
-        mov     al, [0x8000]
+        mov     al, 0x55
+        xchg    al, [0x8000]
 %ifdef TEST_gone
 .wait:  in      al, 0x64
         test    al, 1
         jnz     .wait
 %endif
+%ifdef TEST_moved
+        mov     dword [0x3000 + 8 * 4], 0xa067
+        mov     di, 0x8000
+        mov     cx, 100
+        rep     stosb
+%else
         and     dword [0x3000 + 8 * 4], ~0x20
+%endif
 .loop:  mov     al, [0x8000]
         inc     dword [0x9000]
         jmp     .loop
