@@ -4,6 +4,7 @@
 #include <cstdio>
 #include <exception>
 #include <filesystem>
+#include <span>
 
 #include "frontend/cli/options.h"
 #include "frontend/exec/write.h"
@@ -99,8 +100,11 @@ Result<std::unique_ptr<Lockstep>> make(const Start& a, const Start& b) {
 }
 
 void print(const std::vector<exec::Difference>& differences, bool a_first) {
-    for (const exec::Difference& d : differences)
+    constexpr size_t kMost = 20;
+    const size_t shown = differences.size() > kMost ? kMost - 1 : differences.size();
+    for (const exec::Difference& d : std::span{differences}.first(shown))
         std::printf("  %s: %s, not %s\n", d.what.c_str(), (a_first ? d.expected : d.actual).c_str(), (a_first ? d.actual : d.expected).c_str());
+    if (shown < differences.size()) std::printf("  and %zu more\n", differences.size() - shown);
 }
 
 /// The instruction that ends at `count`, as the second machine has it, and how the two differ after it.
