@@ -11,6 +11,7 @@
 #include "machine/block/overlay_image.h"
 #include "machine/block/raw_image.h"
 #include "machine/machine.h"
+#include "machine/snapshot/embedded_image.h"
 
 namespace calque {
 namespace {
@@ -114,8 +115,8 @@ Result<void> Machine::make_cpu() {
 
 Result<BlockImage*> Machine::open_image(ImageConfig config, const std::string& what) {
     if (config.path.empty()) return static_cast<BlockImage*>(nullptr);
-    config.snapshot |= config_.keep_images && !config.read_only;
-    auto image = RawImage::open(config.path, config.read_only || config.snapshot);
+    config.snapshot |= (config_.keep_images || config.embedded) && !config.read_only;
+    auto image = config.embedded ? EmbeddedImage::open(config.embedded) : RawImage::open(config.path, config.read_only || config.snapshot);
     if (!image) return Error{image.error().message};
     if ((*image)->size() == 0) return Error{"the " + what + " '" + config.path + "' is empty"};
     if (config.snapshot) image = OverlayImage::open(std::move(*image));

@@ -12,6 +12,8 @@
 
 namespace calque {
 
+class EmbeddedImage;
+
 enum class ClockMode : u8 {
     fixed,
     host,
@@ -22,6 +24,7 @@ struct ImageConfig {
     std::string path;       // empty: a drive without a medium
     bool read_only = false;
     bool snapshot = false;  // changes are kept in a file without a name and lost at the end
+    std::shared_ptr<const EmbeddedImage> embedded = {};   // what the snapshot or recording has of it, instead of the file
 };
 
 /// What a machine is given that comes out of files: the ROMs, and what the firmware is told.
@@ -49,6 +52,7 @@ struct MachineConfig {
     CharSink* firmware_log = nullptr;
     bool debug_exit = false;
     bool keep_images = false;     // no image is written, as if all had `snapshot`
+    bool embed_images = false;    // save() and recordings have the images' contents
     bool reboot = true;           // false: a reset ends the run
     ClockMode clock = ClockMode::fixed;
     HostNow host_now;             // for ClockMode::host

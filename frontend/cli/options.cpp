@@ -70,6 +70,7 @@ void describe(Descriptions& d, Raw& r) {
         ("save-every", text(r.save_every, "N"), "with --save: write one whenever the instruction count is a multiple of N")
         ("load", text(r.load, "FILE"), "go on from a snapshot; the machine is the one in it. With calque replay: begin there, if it was saved within the recording")
         ("record", text(r.record, "FILE"), "write down all that reaches the machine, for calque replay FILE; images are not written")
+        ("embed-images", "with --record or --save: put the images' contents into the file, so that it can be used without them")
         ("until", text(r.until, "N"), "with calque replay: stop after exactly N instructions")
         ("no-reboot", "a reset or triple fault ends the run")
         ("state-hash", "at the end, print the instruction count and a hash of processor, RAM and devices")
@@ -110,7 +111,7 @@ Result<void> take_machine(const Raw& r, const po::variables_map& given, Options&
     m.memory = *memory;
     m.cpu_model = r.cpu, m.bios = r.bios, m.vga_bios = r.vgabios, m.boot_order = r.boot;
     m.kernel = r.kernel, m.initrd = r.initrd, m.cmdline = r.append;
-    m.boot_menu = given.count("boot-menu"), m.reboot = !given.count("no-reboot");
+    m.boot_menu = given.count("boot-menu"), m.reboot = !given.count("no-reboot"), m.embed_images = given.count("embed-images");
     for (const std::string& device : r.device) {
         if (device != "isa-debug-exit") return Error{"there is no device '" + device + "'; --device knows isa-debug-exit"};
         m.debug_exit = true;
@@ -169,6 +170,7 @@ Result<void> take_running(const Raw& r, Options& o) {
     if (auto n = take_number(r.rtc, "--rtc", o.rtc_epoch); !n) return n;
     if (!r.until.empty() && o.replay.empty()) return Error{"--until is for calque replay FILE; elsewhere it is --stop-at"};
     if (o.save_at && o.save.empty()) return Error{"--save-at says when, and --save which file"};
+    if (o.machine.embed_images && o.save.empty() && o.record.empty()) return Error{"--embed-images is about what --record and --save write; give one of them"};
     if (o.save_every && o.save.empty()) return Error{"--save-every says how often, and --save in which folder"};
     if (o.save_every && o.save_at) return Error{"--save-at is for one snapshot and --save-every for many, so they do not go together"};
     if (o.save_every == 0) return Error{"--save-every takes a number of instructions, not 0"};

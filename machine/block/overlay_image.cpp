@@ -10,6 +10,7 @@
 #include <cstring>
 #include <string>
 
+#include "machine/block/journal_image.h"
 #include "support/log.h"
 
 namespace calque {
@@ -107,5 +108,15 @@ bool OverlayImage::write(u64 offset, std::span<const u8> in) {
     if (!write_all(fd_, offset, in)) return false;
     for (u64 piece = first; piece <= last; ++piece) set_changed(piece);
     return true;
+}
+
+OverlayImage* overlay_of(BlockImage* image) {
+    auto* const journal = dynamic_cast<JournalImage*>(image);
+    return journal ? dynamic_cast<OverlayImage*>(&journal->base()) : nullptr;
+}
+
+BlockImage& unwritten(BlockImage& image) {
+    OverlayImage* const overlay = overlay_of(&image);
+    return overlay ? overlay->base() : image;
 }
 }  // namespace calque

@@ -16,6 +16,7 @@ public:
     OverlayImage(const OverlayImage&) = delete;
     OverlayImage& operator=(const OverlayImage&) = delete;
 
+    BlockImage& base() { return *base_; }
     u64 size() const override { return base_->size(); }
     bool read_only() const override { return false; }
     bool read(u64 offset, std::span<u8> out) override;
@@ -36,4 +37,9 @@ private:
     int fd_;
     std::vector<u64> changed_;  // one bit a piece: the file holds it, at the offset that it has in the image
 };
+
+/// Where one of a machine's images keeps its changes; nullptr: in its file, or it cannot be written.
+OverlayImage* overlay_of(BlockImage*);
+/// The same image without changes that are kept elsewhere.
+BlockImage& unwritten(BlockImage&);
 }  // namespace calque

@@ -4,6 +4,7 @@
 
 #include "machine/replay/recorder.h"
 #include "machine/snapshot/config_state.h"
+#include "machine/snapshot/embedded_image.h"
 #include "support/state_io.h"
 
 namespace calque {
@@ -50,7 +51,7 @@ Result<void> Player::catch_up(const std::string& snapshot) {
     const bool early = !next_ || now < next_->at;   // a check is the first
     for (; next_ && (next_->at < now || (next_->at == now && events < passed)); fetch()) {
         if (next_->is_check) good_until_ = next_->at.icount;
-        else ++events;
+        else ++events, media_read_ += next_->event.kind == GateEvent::Kind::insert_medium && !next_->event.medium.path.empty();
     }
     if (failure_) return Error{*failure_};
     if (early || ended_ || events != passed) return Error{"the snapshot '" + snapshot + "' was not saved within the " + in_->name()};
@@ -77,13 +78,16 @@ Result<void> Player::begin(bool at_the_start) {
 Result<void> Player::look_through() {
     const u64 place = in_->position();
     EventReader all = *events_;
-    for (;; ++sections_left_) {
+    std::shared_ptr<EmbeddedImage> image;
+    for (;;) {
         const auto next = in_->next();
         if (next == SectionReader::Next::end) break;
-        cut_ = next == SectionReader::Next::cut;
+        cut_ = next == SectionReader::Next::cut || !in_->whole();
+        auto taken = cut_ ? Result<bool>{false} : take_image(image);
+        if (!taken) return taken.error();
+        if (*taken) continue;
         if (!cut_ && (!in_->is("events") || in_->section().index != sections_left_)) return in_->damaged("its events are in disorder");
         if (!cut_ && in_->section().version > kEventsVersion) return in_->unknown("this version of Calque does not know version " + std::to_string(in_->section().version) + " of its events");
-        if (!cut_ && !in_->whole()) cut_ = true;
         if (cut_) break;
         auto bytes = in_->read(kEventsLimit);
         if (!bytes) return bytes.error();
@@ -91,10 +95,27 @@ Result<void> Player::look_through() {
         bool check = false;
         while (const auto e = all.next()) check = e->is_check;
         if (!all.ok() || !check) return in_->damaged("its events are in disorder");
+        ++sections_left_;
     }
     if (!sections_left_) return in_->damaged("it ends in the middle");
     in_->seek(place);
     return {};
+}
+
+/// True: the section that the reader has come to is of a medium that was inserted on the way.
+Result<bool> Player::take_image(std::shared_ptr<EmbeddedImage>& current) {
+    if (!EmbeddedImage::begins(*in_)) {
+        auto taken = current ? current->take(*in_) : Result<bool>{false};
+        if (taken && *taken)
+            if (auto r = in_->check(in_->place()); !r) return r.error();
+        return taken;
+    }
+    const u64 number = in_->section().index;
+    auto begun = EmbeddedImage::begin(*in_);
+    if (!begun) return begun.error();
+    current = *begun;
+    if (!media_.emplace(number, current).second) return in_->damaged("an image in it is in disorder");
+    return true;
 }
 
 void Player::fetch() {
@@ -103,7 +124,9 @@ void Player::fetch() {
     if (!sections_left_) return void(ended_ = true);
     --sections_left_;
     std::vector<u8> bytes;
-    if (in_->next() == SectionReader::Next::section)
+    auto next = in_->next();
+    while (next == SectionReader::Next::section && !in_->is("events")) next = in_->next();   // of images
+    if (next == SectionReader::Next::section)
         if (auto read = in_->read(kEventsLimit)) bytes = std::move(*read);
     events_->feed(std::move(bytes));
     next_ = events_->next();
@@ -111,8 +134,12 @@ void Player::fetch() {
 }
 
 Result<i32> Player::medium() {
-    const ImageConfig& image = next_->event.medium;
+    ImageConfig image = next_->event.medium;
     if (image.path.empty()) return -1;
+    if (const auto embedded = media_.find(media_read_++); embedded != media_.end()) {
+        image.embedded = embedded->second;
+        return machine_->open_medium(image);
+    }
     auto now = identify_image(image.path);
     if (!now) return now.error();
     if (!next_->medium.matches(*now)) return Error{"the image '" + image.path + "' is not what it was when the " + in_->name() + " was made"};
@@ -140,7 +167,7 @@ void Player::play() {
 
 void Player::go_to(const Mark& m) {
     events_ = m.events, next_ = m.next;
-    sections_left_ = m.sections_left, checks_ = m.checks, good_until_ = m.good_until;
+    sections_left_ = m.sections_left, media_read_ = m.media, checks_ = m.checks, good_until_ = m.good_until;
     in_->seek(m.position);
     ended_ = false, failure_.reset();
 }

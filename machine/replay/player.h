@@ -1,5 +1,6 @@
 // Runs a recorded machine again: every event at its moment, and a comparison at every check.
 #pragma once
+#include <map>
 #include <memory>
 #include <string>
 
@@ -32,10 +33,10 @@ public:
     struct Mark {
         std::optional<EventReader> events;
         std::optional<RecordedEvent> next;
-        u64 sections_left = 0, checks = 0, good_until = 0;
+        u64 sections_left = 0, media = 0, checks = 0, good_until = 0;
         u64 position = 0;
     };
-    Mark mark() const { return {events_, next_, sections_left_, checks_, good_until_, in_->position()}; }
+    Mark mark() const { return {events_, next_, sections_left_, media_read_, checks_, good_until_, in_->position()}; }
     void go_to(const Mark&);
 
 private:
@@ -44,6 +45,7 @@ private:
     Result<void> begin(bool at_the_start);
     Result<void> look_through();
     Result<void> catch_up(const std::string& snapshot);
+    Result<bool> take_image(std::shared_ptr<EmbeddedImage>& current);
     void fetch();
     void play();
     bool due() const { return next_ && next_->at == machine_->moment(); }
@@ -57,6 +59,8 @@ private:
     std::optional<RecordedEvent> next_;
     ClockMode clock_{};
     u64 sections_left_ = 0, checks_ = 0, good_until_ = 0;
+    std::map<u64, std::shared_ptr<const EmbeddedImage>> media_;   // that are embedded, by the number of their insertion
+    u64 media_read_ = 0;                                          // insertions so far
     bool ended_ = false, cut_ = false;
     std::optional<std::string> failure_;
 };

@@ -1,6 +1,9 @@
 #include "machine/replay/recorder.h"
 
 #include "machine/block/identity.h"
+#include "machine/block/journal_image.h"
+#include "machine/block/overlay_image.h"
+#include "machine/snapshot/embedded_image.h"
 #include "support/state_io.h"
 
 namespace calque {
@@ -24,16 +27,25 @@ Result<std::unique_ptr<Recorder>> Recorder::start(Machine& m, const std::string&
     r->out_.add("begin", 1, 0, s);
     if (auto ok = r->check(); !ok) return ok.error();
     if (auto ok = r->file_->commit(); !ok) return ok.error();
-    m.gate().listen(r.get(), [recorder = r.get()](const GateEvent& e) {
-        RecordedEvent event{.at = recorder->machine_.moment(), .event = e};
-        if (!e.medium.path.empty())
-            if (const auto id = identify_image(e.medium.path)) event.medium = *id;
-        recorder->events_.add(event);
-    });
+    m.gate().listen(r.get(), [recorder = r.get()](const GateEvent& e) { recorder->hear(e); });
     return r;
 }
 
+// A medium's content comes before the section with its event.
+void Recorder::hear(const GateEvent& e) {
+    RecordedEvent event{.at = machine_.moment(), .event = e};
+    if (e.kind == GateEvent::Kind::insert_medium && e.x >= 0) {
+        BlockImage* const image = machine_.images()[static_cast<size_t>(e.x)];
+        if (const auto id = identify_image(e.medium.path)) event.medium = *id;
+        if (machine_.config().embed_images)
+            if (auto r = EmbeddedImage::write(out_, media_, event.medium, unwritten(*image)); !r && !error_) error_ = r.error().message;
+        ++media_;
+    }
+    events_.add(event);
+}
+
 Result<void> Recorder::check() {
+    if (error_) return Error{*error_};
     const Moment now = machine_.moment();
     if (events_.empty() && now == checked_ && sections_) return out_.result();   // it stands still
     events_.add({.at = now, .is_check = true, .hash = machine_.quick_hash()});

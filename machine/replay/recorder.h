@@ -1,6 +1,7 @@
 // Writes down all that reaches a machine through its gate, so that the run can be had again (docs/record-replay.md).
 #pragma once
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "machine/machine.h"
@@ -28,11 +29,13 @@ public:
 
 private:
     Recorder(Machine&, std::unique_ptr<NewFile>, const std::string& path);
+    void hear(const GateEvent&);
     Machine& machine_;
     std::unique_ptr<NewFile> file_;
     SectionWriter out_;
     EventWriter events_;
     Moment checked_;
-    u64 sections_ = 0;
+    std::optional<std::string> error_;
+    u64 sections_ = 0, media_ = 0;   // media: that have been inserted
 };
 }  // namespace calque

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "machine/snapshot/embedded_image.h"
 #include "machine/snapshot/sections.h"
 #include "support/state_io.h"
 
@@ -47,7 +48,7 @@ void write_blob(SectionWriter& out, const Blob& blob, const std::vector<u8>& byt
 }
 }  // namespace
 
-void write_config(SectionWriter& out, const SavedConfig& given) {
+Result<void> write_config(SectionWriter& out, const SavedConfig& given) {
     SavedConfig saved = given;
     saved.serial_ports = static_cast<unsigned>(given.config.serial.size()), saved.parallel_ports = static_cast<unsigned>(given.config.parallel.size());
     saved.debugcon = given.config.debugcon != nullptr;
@@ -59,7 +60,42 @@ void write_config(SectionWriter& out, const SavedConfig& given) {
     for (const auto& [key, bytes] : f.items) write_blob(out, {std::string{"#"} + std::to_string(key)}, bytes);
     for (const auto& [name, bytes] : f.files) write_blob(out, {std::string{"/"}.append(name)}, bytes);
     out.add("made", 1, 0, std::span<const u8>{});
+    for (size_t n = 0; n < saved.embed.size(); ++n)
+        if (saved.embed[n])
+            if (auto r = EmbeddedImage::write(out, n, saved.images[n], *saved.embed[n]); !r) return r;
+    return out.result();
 }
+
+namespace {
+ImageConfig* image(MachineConfig& c, u64 n) {
+    for (auto* list : {&c.disks, &c.cdroms, &c.floppies}) {
+        if (n < list->size()) return &(*list)[n];
+        n -= list->size();
+    }
+    return nullptr;
+}
+
+/// What follows "made", up to the first section that belongs to no image.
+Result<void> read_images(SectionReader& in, MachineConfig& c) {
+    std::shared_ptr<EmbeddedImage> current;
+    for (u64 behind = in.position(); in.next() == SectionReader::Next::section; behind = in.position()) {
+        if (EmbeddedImage::begins(in)) {
+            ImageConfig* const to = image(c, in.section().index);
+            if (!to || to->path.empty() || to->embedded) return in.damaged("it has an image of no drive");
+            auto begun = EmbeddedImage::begin(in);
+            if (!begun) return begun.error();
+            to->embedded = current = *begun;
+            continue;
+        }
+        auto taken = current ? current->take(in) : Result<bool>{false};
+        if (!taken) return taken.error();
+        if (*taken) continue;
+        in.seek(behind);
+        return {};
+    }
+    return in.damaged("it ends in the middle");
+}
+}  // namespace
 
 Result<SavedConfig> read_config(SectionReader& in) {
     const auto expect = [&](const char* name) -> Result<void> {
@@ -111,6 +147,7 @@ Result<SavedConfig> read_config(SectionReader& in) {
     if (firmware->bios.empty() || firmware->bios.size() % (64 * kKiB) || firmware->bios.size() > 16 * kMiB || firmware->vga_bios.size() > 256 * kKiB || firmware->vga_bios.size() < 512)
         return in.damaged("its firmware is in disorder");
     saved.config.firmware = std::move(firmware);
+    if (auto r = read_images(in, saved.config); !r) return r.error();
     return saved;
 }
 
@@ -118,7 +155,7 @@ namespace {
 Result<void> adopt_names(std::vector<ImageConfig>& saved, const std::vector<ImageConfig>& given, const char* what, const std::string& whose) {
     if (given.size() > saved.size()) return Error{whose + " is of a machine with " + std::to_string(saved.size()) + " " + what + (saved.size() == 1 ? "" : "s") + ", not " + std::to_string(given.size())};
     for (size_t n = 0; n < given.size(); ++n)
-        if (!given[n].path.empty() && !saved[n].path.empty()) saved[n].path = given[n].path;
+        if (!given[n].path.empty() && !saved[n].path.empty()) saved[n].path = given[n].path, saved[n].embedded.reset();
     return {};
 }
 
@@ -126,6 +163,10 @@ Result<void> check_images(const std::vector<ImageConfig>& saved, const char* wha
     for (const ImageConfig& image : saved) {
         const ImageIdentity& then = *id++;
         if (image.path.empty()) continue;
+        if (image.embedded) {
+            if (auto r = image.embedded->check(); !r) return r;
+            continue;
+        }
         auto now = identify_image(image.path);
         if (!now) return now.error();
         if (!then.matches(*now))
@@ -156,7 +197,7 @@ Result<void> adopt(SavedConfig& saved, MachineConfig host, const std::string& wh
     c.debugcon = saved.debugcon ? host.debugcon : nullptr;
     c.firmware_log = host.firmware_log;
     c.jit = host.jit, c.warm = host.warm, c.jit_disable = host.jit_disable, c.note_code = host.note_code;
-    c.keep_images = host.keep_images;
+    c.keep_images = host.keep_images, c.embed_images = host.embed_images;
     c.reboot = host.reboot, c.clock = host.clock, c.host_now = host.host_now;
     return {};
 }

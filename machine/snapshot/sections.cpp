@@ -155,18 +155,35 @@ Result<std::vector<u8>> SectionReader::read(u64 limit) {
     return out;
 }
 
-Result<void> SectionReader::read_into(std::span<u8> out, const Place& from) const {
-    const Section& s = from.section;
-    const auto odd = [&](const char* how) { return damaged("its section '" + s.name + "' " + how); };
-    if (s.raw != out.size()) return odd("has the wrong length");
+/// Until the next call on this thread.
+Result<std::span<const u8>> SectionReader::stored_bytes(const Place& from) const {
     u8 header[kHeader];
     static thread_local std::vector<u8> stored;
-    stored.resize(s.stored);
+    stored.resize(from.section.stored);
     if (!get(from.at, header) || !get(from.at + kHeader, stored)) return damaged("it ends in the middle");
-    if (hash_of(header, stored) != s.hash) return odd("does not match its checksum");
-    if (s.encoding == 0 ? s.stored != s.raw : ZSTD_getFrameContentSize(stored.data(), stored.size()) != s.raw) return odd("has another length than it says");
-    if (s.encoding == 0) return std::copy(stored.begin(), stored.end(), out.begin()), Result<void>{};
-    const size_t n = ZSTD_decompress(out.data(), out.size(), stored.data(), stored.size());
-    return ZSTD_isError(n) || n != out.size() ? Result<void>{odd("cannot be decompressed")} : Result<void>{};
+    if (hash_of(header, stored) != from.section.hash) return odd(from.section, "does not match its checksum");
+    return std::span<const u8>{stored};
+}
+
+Result<void> SectionReader::check(const Place& from) const {
+    auto stored = stored_bytes(from);
+    return stored ? Result<void>{} : Result<void>{stored.error()};
+}
+
+Result<void> SectionReader::read_into(std::span<u8> out, const Place& from) const {
+    const Section& s = from.section;
+    if (s.raw != out.size()) return odd(s, "has the wrong length");
+    auto stored = stored_bytes(from);
+    if (!stored) return stored.error();
+    if (s.encoding == 0 ? s.stored != s.raw : ZSTD_getFrameContentSize(stored->data(), stored->size()) != s.raw) return odd(s, "has another length than it says");
+    if (s.encoding == 0) return std::copy(stored->begin(), stored->end(), out.begin()), Result<void>{};
+    const size_t n = ZSTD_decompress(out.data(), out.size(), stored->data(), stored->size());
+    return ZSTD_isError(n) || n != out.size() ? Result<void>{odd(s, "cannot be decompressed")} : Result<void>{};
+}
+
+Result<std::shared_ptr<const SectionReader>> SectionReader::share() const {
+    const int fd = ::fcntl(fd_, F_DUPFD_CLOEXEC, 0);
+    if (fd < 0) return Error{"cannot read the " + name() + ": " + std::strerror(errno)};
+    return std::shared_ptr<const SectionReader>{new SectionReader{fd, path_, what_}};
 }
 }  // namespace calque

@@ -86,6 +86,10 @@ public:
     };
     Place place() const { return {section_, header_at_}; }
     Result<void> read_into(std::span<u8> out, const Place&) const;
+    /// Does it match its checksum?
+    Result<void> check(const Place&) const;
+    /// The file stays open as long as anybody has it, for sections from before.
+    Result<std::shared_ptr<const SectionReader>> share() const;
     Error damaged(const std::string& how) const { return {"the " + what_ + " '" + path_ + "' is damaged: " + how}; }
     Error unknown(const std::string& how) const { return {"the " + what_ + " '" + path_ + "' cannot be used: " + how}; }
     std::string name() const { return what_ + " '" + path_ + "'"; }
@@ -93,6 +97,8 @@ public:
 private:
     SectionReader(int fd, std::string path, std::string what);
     bool get(u64 at, std::span<u8> to) const;
+    Result<std::span<const u8>> stored_bytes(const Place&) const;
+    Error odd(const Section& s, const char* how) const { return damaged("its section '" + s.name + "' " + how); }
     int fd_;
     std::string path_, what_;
     Section section_;

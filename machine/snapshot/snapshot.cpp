@@ -12,6 +12,7 @@
 #include "machine/block/overlay_image.h"
 #include "machine/machine.h"
 #include "machine/snapshot/config_state.h"
+#include "machine/snapshot/embedded_image.h"
 #include "machine/snapshot/new_file.h"
 #include "machine/snapshot/sections.h"
 #include "machine/state_hash.h"
@@ -55,13 +56,9 @@ struct Machine::Snapshot {
 // Hard disks, then floppy drives.
 OverlayImage* Machine::Snapshot::overlay(u64 drive) {
     const u64 disks = m.disk_images_.size();
-    const auto changes = [](BlockImage* image) {
-        auto* const journal = dynamic_cast<JournalImage*>(image);
-        return journal ? dynamic_cast<OverlayImage*>(&journal->base()) : nullptr;
-    };
-    if (drive < disks) return changes(m.disk_images_[drive]);
+    if (drive < disks) return overlay_of(m.disk_images_[drive]);
     if (drive - disks >= m.config_.floppies.size()) return nullptr;
-    return changes(m.board_->floppy()->drive(static_cast<unsigned>(drive - disks)).medium());
+    return overlay_of(m.board_->floppy()->drive(static_cast<unsigned>(drive - disks)).medium());
 }
 
 // What the run loop knows besides.
@@ -139,7 +136,7 @@ Result<void> Machine::save_to(SectionWriter& out) {
     if (auto r = flush(); !r) return r;
     auto saved = describe();
     if (!saved) return saved.error();
-    write_config(out, *saved);
+    if (auto r = write_config(out, *saved); !r) return r;
     Snapshot snapshot{*this};
     snapshot.save_devices(out);
     snapshot.save_ram(out);
@@ -154,8 +151,10 @@ Result<SavedConfig> Machine::describe() {
     const auto drive = [&](ImageConfig& to, const BlockImage* medium) -> Result<void> {
         const auto found = std::find_if(images_.begin(), images_.end(), [&](const OpenImage& i) { return medium && i.image.get() == medium; });
         to = found == images_.end() ? ImageConfig{} : found->config;
-        out.images.emplace_back();
+        out.images.emplace_back(), out.embed.push_back(nullptr);
         if (to.path.empty()) return {};
+        if (config_.embed_images || to.embedded) out.embed.back() = &unwritten(*found->image);
+        if (to.embedded) return out.images.back() = to.embedded->identity(), Result<void>{};
         std::error_code error;
         if (const auto absolute = std::filesystem::absolute(to.path, error); !error) to.path = absolute.string();
         auto id = identify_image(to.path);

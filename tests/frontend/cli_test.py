@@ -139,6 +139,7 @@ refuses("--save-every", "5", names="--save")
 refuses("--save", snap, "--save-every", "0", names="not 0")
 refuses("--save", snap, "--save-every", "5", "--save-at", "5", names="--save-at")
 refuses("--save", snap, "--save-every", "5", names="not a folder")
+refuses("--embed-images", names="--record")
 whole = open(snap, "rb").read()
 refuses("--load", path("half.snap", whole[:len(whole) // 2]), names="damaged")
 for delay in range(12):  # whenever the process dies, the name stands for a whole file
@@ -180,6 +181,11 @@ for engine in ("jit", "interp"):
     check("a replay begins at a snapshot of its middle", r.returncode == 0 and hashes_in(r.stdout) == hashes, r.stdout, r.stderr, hashes)
 r = replay(rec, "--state-hash-at", "4000000")
 check("a recording that ends before --state-hash-at says so", r.returncode == 1 and b"--state-hash-at" in r.stderr, r.stderr)
+lent, sent = path("lent.img", bytes(1 << 20)), path("sent.rec")   # a recording for somebody who does not have the image
+r = run("--disk", lent, "--serial", "none", "--clock", "host", "--stop-at", "3000000", "--state-hash", "--record", sent, "--embed-images", guest="disk")
+os.remove(lent)
+again = replay(sent, "--state-hash", "--serial", "none")
+check("a recording with its images needs no others", r.returncode == again.returncode == 0 and r.stdout == again.stdout, r.stdout, again.stdout, again.stderr)
 os.remove(rec)
 victim = subprocess.Popen([*echo, "--serial", "none", "--clock", "host", "--record", rec])
 deadline = time.monotonic() + 30

@@ -1,6 +1,7 @@
 // A machine for fuzz targets: small, with a guest of tests/machine.
 #pragma once
 #include <cstdlib>
+#include <fstream>
 #include <memory>
 #include <string>
 
@@ -23,6 +24,13 @@ struct FuzzMachine {
         config.serial = {&sink, &sink, &sink, &sink};
         config.parallel = {&sink, &sink, &sink};
     }
+    /// A disk, and a CD-ROM drive without medium; their images' contents go into the file.
+    void embed(const std::string& image) {
+        std::ofstream{image} << std::string(kSectors * 512, 'x');
+        config.disks = {{image, false, true}}, config.cdroms = {{}};
+        config.embed_images = true;
+    }
+    static constexpr size_t kSectors = 40;
     std::unique_ptr<Machine> make(const std::string& guest) {
         MachineConfig c = config;
         c.memory = 2 * kMiB;

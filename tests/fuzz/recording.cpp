@@ -13,6 +13,7 @@ std::vector<Bytes> seeds() {
     for (const char* guest : {"busy", "echo"}) {
         FuzzMachine fuzz;
         fuzz.config.keep_images = true;
+        if (!out.empty()) fuzz.embed(folder / "disk");
         auto m = fuzz.make(guest);
         auto r = Recorder::start(*m, folder / "r");
         if (!r) std::abort();
@@ -20,6 +21,7 @@ std::vector<Bytes> seeds() {
             m->run(2000);
             m->key(static_cast<u8>(4 + n), n % 2), m->mouse_rel(3, -2, 0), m->serial_input(0, 'x');
             if (n == 4) m->power_button(), m->serial_break(0), (void)m->input_at(m->time() + 1000, InputEvent::button(1, true));
+            if (n == 3 && !out.empty() && !m->change_cdrom(0, folder / "disk", false)) std::abort();
             if (!(*r)->check()) std::abort();
         }
         if (!(*r)->finish()) std::abort();

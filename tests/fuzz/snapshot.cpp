@@ -10,6 +10,7 @@ std::vector<Bytes> seeds() {
     const test::TempFolder folder;
     for (const char* guest : {"busy", "ticks", "echo"}) {
         FuzzMachine fuzz;
+        if (!out.empty()) fuzz.embed(folder / "disk");
         auto m = fuzz.make(guest);
         m->run(30'000);
         if (!m->save(folder / "s")) std::abort();

@@ -12,6 +12,7 @@
 #include "tests/temp_folder.h"
 
 namespace {
+namespace fs = std::filesystem;
 using namespace calque::test;
 
 struct End {
@@ -332,6 +333,57 @@ TEST_CASE("replay: media are exchanged again, and must be what they were") {
     REQUIRE(again.player);
     again.run(3);
     CHECK(again.player->failure().value_or("").find("cd.iso") != std::string::npos);
+}
+
+TEST_CASE("replay: with embedded images it needs no files, also of media that were inserted on the way") {
+    const TempFolder folder;
+    const std::string file = folder / "a.rec", snap = folder / "a.snap", disk = folder / "disk.img", first = folder / "1.iso", second = folder / "2.iso";
+    write(disk, std::string(1 << 20, 'x'));
+    write(first, std::string(3 << 20, 'c')), write(second, std::string(2 << 20, 'd'));
+    Rig r;
+    r.configure("disk", false);
+    r.config.disks = {{disk, false, false}}, r.config.cdroms = {{}};
+    r.config.keep_images = r.config.embed_images = true;
+    r.machine = std::move(*Machine::create(r.config));
+    auto recorder = Recorder::start(*r.machine, file);
+    REQUIRE(recorder);
+    r.machine->run(300'000);
+    REQUIRE(r.machine->change_cdrom(0, first, false));
+    r.machine->run(300'000);
+    REQUIRE((*recorder)->check());
+    REQUIRE(r.machine->save(snap));
+    REQUIRE(r.machine->change_cdrom(0, second, true));
+    r.machine->run(2'000'000);
+    REQUIRE((*recorder)->finish());
+    for (const std::string& image : {disk, first, second}) fs::remove(image);
+    for (const bool jit : {false, true})
+        for (const std::string& from : {std::string{}, snap}) {
+            CAPTURE(jit); CAPTURE(from);
+            Replay again{file, jit, from};
+            CHECK(again.why == "");
+            REQUIRE(again.player);
+            again.run(3);
+            CHECK(again.player->failure().value_or("") == "");
+            CHECK(again.rig.machine->state_hash() == r.machine->state_hash());
+            BlockImage* const medium = again.rig.machine->board().cdrom(0)->medium();
+            REQUIRE(medium != nullptr);
+            u8 byte[1];
+            CHECK((medium->size() == 2 << 20 && medium->read(12345, byte) && byte[0] == 'd'));
+        }
+    // Wherever it breaks off, images included.
+    const std::string whole = content(file);
+    std::mt19937 random{5};
+    unsigned usable = 0;
+    for (int n = 0; n < 60; ++n) {
+        write(file, whole.substr(0, whole.size() - random() % 4000));
+        Replay again{file, true};
+        CHECK((again.player || again.why.find("is damaged") != std::string::npos));
+        if (!again.player) continue;
+        ++usable;
+        again.run(3);
+        CHECK(again.player->failure().value_or("") == "");
+    }
+    CHECK(usable > 20);
 }
 
 TEST_CASE("history: any instruction of a replay can be had again, in any order") {

@@ -4,6 +4,7 @@
 #include <fstream>
 #include <random>
 
+#include "machine/block/journal_image.h"
 #include "machine/snapshot/new_file.h"
 #include "machine/snapshot/sections.h"
 #include "tests/machine/rig.h"
@@ -154,10 +155,64 @@ TEST_CASE("snapshot: a disk that is written in place must not have been written 
     CHECK(b->ram(0x600) == 0x74697277);
 }
 
+TEST_CASE("snapshot: embedded images make their files unnecessary, and stay embedded") {
+    const TempFolder folder;
+    const std::string disk = folder / "disk.img", cd = folder / "cd.iso", file = folder / "a.snap", second = folder / "b.snap";
+    std::string pattern(5 << 20, '\0');   // with chunks of zeros, and a last one that is short
+    for (size_t at = 2 << 20; at < pattern.size(); ++at) pattern[at] = static_cast<char>(at * at >> 7);
+    pattern.resize(pattern.size() - 1000);   // sectors are whole all the same
+    for (const bool in_place : {false, true}) {
+        CAPTURE(in_place);
+        write(disk, pattern), write(cd, pattern);
+        Rig a;
+        a.configure("disk", false);
+        a.config.disks = {{disk, false, !in_place}}, a.config.cdroms = {{cd, true, false}}, a.config.floppies = {{}};
+        a.config.embed_images = true;
+        a.machine = std::move(*Machine::create(a.config));
+        run_to(*a.machine, 3'000'000);
+        REQUIRE(a.machine->save(file));
+        run_to(*a.machine, 6'000'000);
+        for (const std::string& image : {disk, cd}) fs::remove(image);
+        for (const std::string& from : {file, second}) {
+            CAPTURE(from);
+            const auto b = load(from, true);
+            for (const auto& [image, drive] : {std::pair{disk, 0}, std::pair{cd, 1}}) {
+                JournalImage* const embedded = b->machine->images()[static_cast<size_t>(drive)];
+                std::vector<u8> bytes(embedded->size());
+                REQUIRE(embedded->read(0, bytes));
+                std::string text{bytes.begin(), bytes.end()};
+                CHECK(text.size() % 512 == 0);
+                if (drive == 0) text.replace(5 * 512, 512, pattern, 5 * 512, 512);   // the guest has written it
+                CHECK(text.substr(0, pattern.size()) == pattern);
+                CHECK(embedded->write(0, std::span{bytes}.first(512)) == (drive == 0));
+            }
+            REQUIRE(b->machine->save(second));   // without asking
+            const auto c = load(second);
+            run_to(*c->machine, 6'000'000);
+            CHECK(c->machine->state_hash() == a.machine->state_hash());
+            CHECK(c->ram(0x600) == 0x74697277);   // "writ"
+        }
+        Rig named;   // a file that is there all the same
+        named.configure("busy", false);
+        named.config.disks = {{disk, false, false}};
+        CHECK_FALSE(Machine::load(file, named.config));
+        write(disk, pattern);
+        const auto machine = Machine::load(file, named.config);
+        CHECK(machine.has_value() == !in_place);   // it had been written
+    }
+}
+
 TEST_CASE("snapshot: what is not whole is refused in a sentence") {
     const TempFolder folder;
-    const std::string good = folder / "good.snap", bad = folder / "bad.snap";
-    Rig a{"ticks"};
+    const std::string good = folder / "good.snap", bad = folder / "bad.snap", disk = folder / "disk.img";
+    std::string sectors(64 << 10, 'x');
+    for (size_t at = 0; at < sectors.size(); ++at) sectors[at] = static_cast<char>(at * at >> 7);
+    write(disk, sectors);
+    Rig a;
+    a.configure("ticks", false);
+    a.config.disks = {{disk, false, true}};
+    a.config.embed_images = true;
+    a.machine = std::move(*Machine::create(a.config));
     run_to(*a.machine, 20'000);
     REQUIRE(a.machine->save(good));
     const std::string bytes = content(good);
@@ -192,8 +247,13 @@ TEST_CASE("snapshot: what is not whole is refused in a sentence") {
 // machine that runs; it never does harm.
 TEST_CASE("snapshot: sections with wrong content and right checksums do no harm") {
     const TempFolder folder;
-    const std::string good = folder / "good.snap", bad = folder / "bad.snap";
-    Rig a{"stale"};
+    const std::string good = folder / "good.snap", bad = folder / "bad.snap", disk = folder / "disk.img";
+    write(disk, std::string(3 << 20, 'x'));
+    Rig a;
+    a.configure("stale", false);
+    a.config.disks = {{disk, false, true}};
+    a.config.embed_images = true;
+    a.machine = std::move(*Machine::create(a.config));
     run_to(*a.machine, 20'000);
     REQUIRE(a.machine->save(good));
     struct Part {
@@ -237,6 +297,8 @@ TEST_CASE("snapshot: sections with wrong content and right checksums do no harm"
         }
         ++taken;
         for (int k = 0; k < 20 && r->machine->run(1000) == Machine::Stop::slice; ++k) {}
+        std::vector<u8> sector(512);
+        for (JournalImage* const image : r->machine->images()) CHECK(image->read(image->size() - sector.size(), sector));
     }
     CHECK(taken > 20);
 }
