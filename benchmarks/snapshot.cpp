@@ -91,7 +91,9 @@ int main(int argc, char** argv) {
     const u64 all = bytes;
     for (int n = 0; n < 10 * rounds; ++n) {
         const History::Place newest = history.place_of(history.checkpoints() - 1);
-        while (history.place_of(history.checkpoints() - 1) == newest) history.run(1'000'000);
+        while (history.place_of(history.checkpoints() - 1) == newest)
+            if (const auto why = history.run(1'000'000); why == Machine::Stop::powered_off || why == Machine::Stop::halted)
+                return fail("the guest in '" + snapshot + "' comes to an end; checkpoints need one that goes on");
         checkpoint.wall.push_back(history.last_cost()), checkpoint.cpu.push_back(history.last_cost());
     }
     bytes = history.bytes();
