@@ -104,11 +104,14 @@ void Hpet::fire() {
     arm();
 }
 
-/// The timer runs only for comparators whose match somebody can notice.
+/// Can anybody notice its match?
+bool Hpet::Comparator::noticed() const { return config & (kEnable | kLevel | kPeriodic); }
+
+/// The timer runs only for comparators whose match is noticed.
 void Hpet::arm() {
     Time next = kNever;
     for (const Comparator& t : timers_)
-        if (t.config & (kEnable | kLevel | kPeriodic)) next = std::min(next, t.due);
+        if (t.noticed()) next = std::min(next, t.due);
     timer_.arm_at(next);
 }
 
@@ -231,7 +234,7 @@ void Hpet::state(StateIO& s) {  // the machine loads its clock before its device
     pins_.irq0.set(legacy() ? timers_[0].raised : pit_level_);
     pins_.irq8.set(legacy() ? timers_[1].raised : rtc_level_);
     for (unsigned n = 0; n < kTimers; ++n) {
-        timers_[n].due = std::max(timers_[n].due, clock_.now());
+        if (timers_[n].noticed()) timers_[n].due = std::max(timers_[n].due, clock_.now());
         if (timers_[n].raised) route(n).set(true);
     }
     arm();

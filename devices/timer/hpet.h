@@ -31,8 +31,9 @@ public:
 private:
     struct Comparator {
         u64 config = 0, comparator = ~u64{0}, period = 0;
-        Time due = kNever;  // machine time of the next match
+        Time due = kNever;  // machine time of the next match; passed where nobody notices it
         bool raised = false;
+        bool noticed() const;
         void state(StateIO&);
     };
     bool enabled() const { return config_ & 1; }

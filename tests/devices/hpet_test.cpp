@@ -123,6 +123,18 @@ TEST_CASE("HPET: 32-bit one-shot matches again after the wrap; absurd periods do
     r.clock.advance(1'000'000);
 }
 
+TEST_CASE("HPET: a match that nobody noticed stays in the past when its state is loaded") {
+    Rig a, b;
+    a.set(0x148, 100), a.set32(0x10, 1);
+    a.clock.advance(5000), b.clock.advance(5000);
+    check_save_load(a.hpet, b.hpet);
+    for (Rig* r : {&a, &b}) {
+        r->set32(0x140, 1 << 2 | 21 << 9);
+        r->clock.advance(5000);
+        CHECK(r->pins[21].low());
+    }
+}
+
 TEST_CASE("HPET: state") {
     Rig a, b;
     a.set32(0x10, 3), a.set32(0x100, 0x4c), a.set(0x108, 777), a.set32(0x140, 6 | 22 << 9), a.set(0x148, 10);
