@@ -15,6 +15,9 @@ namespace {
 namespace fs = std::filesystem;
 using namespace calque::test;
 
+/// Hosts without a JIT are emulated ones in ./test, where each round takes its time.
+const bool native = jit::Engine::has_jit();
+
 struct End {
     u64 icount = 0, hash = 0, resets = 0;
     Time time = 0;
@@ -84,10 +87,11 @@ TEST_CASE("replay: the run happens again, on either executor, in any slices") {
     unsigned seed = 1;
     for (const char* guest : {"echo", "ticks", "busy", "stale", "reboot", "disk"})
         for (const ClockMode clock : {ClockMode::fixed, ClockMode::host})
-            for (unsigned round = 0; round < 3; ++round) {
+            for (unsigned round = 0; round < (native ? 3u : 1u); ++round) {
                 CAPTURE(std::string{guest}); CAPTURE(clock == ClockMode::host); CAPTURE(seed);
                 const End end = record(guest, clock, file, ++seed, 150, std::string_view{guest} == "disk" ? disk : "");
                 for (const bool jit : {false, true}) {
+                    if (jit && !native) continue;
                     Replay again{file, jit};
                     CHECK(again.why == "");
                     REQUIRE(again.player);
@@ -288,7 +292,7 @@ TEST_CASE("replay: events with wrong content and right checksums do no harm") {
         parts.emplace_back((*in)->section(), *bytes);
     }
     std::mt19937 random{816};
-    for (int n = 0; n < 300; ++n) {
+    for (int n = 0; n < (native ? 300 : 60); ++n) {
         auto changed = parts;
         for (auto& [head, bytes] : changed)
             if (head.name == "events" || head.name == "begin")
@@ -391,7 +395,6 @@ TEST_CASE("history: any instruction of a replay can be had again, in any order")
     const std::string disk = folder / "disk.img";
     write(disk, std::string(1 << 20, 'x'));
     unsigned seed = 200;
-    const bool native = jit::Engine::has_jit();   // other hosts are emulated ones, in ./test
     for (const char* guest : {"echo", "ticks", "stale", "disk"})
         for (const ClockMode clock : {ClockMode::fixed, ClockMode::host}) {
             if (!native && clock == ClockMode::fixed) continue;
@@ -476,7 +479,7 @@ TEST_CASE("history: a machine that nobody records goes back, forward again, and 
                 }
                 const History::Place frontier = history.place();
                 const auto newest = state();
-                for (int n = 0; n < (jit::Engine::has_jit() ? 8 : 2); ++n) {
+                for (int n = 0; n < (native ? 8 : 2); ++n) {
                     const auto& [place, was] = *std::next(states.begin(), static_cast<i64>(live.random() % states.size()));
                     history.restore(std::min(history.before(place), history.before(history.place())));
                     m.key(4, true), m.serial_input(0, 'x');   // nobody changes the past
@@ -523,7 +526,7 @@ TEST_CASE("history: what is written in the past begins another future") {
 }
 
 TEST_CASE("history: its memory has a limit, and the oldest goes first") {
-    Live live{"busy", jit::Engine::has_jit(), ClockMode::fixed, 6};
+    Live live{"busy", native, ClockMode::fixed, 6};
     History history{*live.rig.machine, nullptr, {.interval = 1000, .memory = 512 * kKiB, .share = 1e9}};
     for (int n = 0; n < 400; ++n) {
         const std::array<u8, 1> value{static_cast<u8>(n + 1)};
