@@ -104,17 +104,11 @@ Result<void> Player::look_through() {
 
 /// True: the section that the reader has come to is of a medium that was inserted on the way.
 Result<bool> Player::take_image(std::shared_ptr<EmbeddedImage>& current) {
-    if (!EmbeddedImage::begins(*in_)) {
-        auto taken = current ? current->take(*in_) : Result<bool>{false};
-        if (taken && *taken)
-            if (auto r = in_->check(in_->place()); !r) return r.error();
-        return taken;
-    }
-    const u64 number = in_->section().index;
-    auto begun = EmbeddedImage::begin(*in_);
-    if (!begun) return begun.error();
-    current = *begun;
-    if (!media_.emplace(number, current).second) return in_->damaged("an image in it is in disorder");
+    auto taken = EmbeddedImage::take(*in_, current);
+    if (!taken || !*taken) return taken;
+    if (EmbeddedImage::begins(*in_)) {
+        if (!media_.emplace(in_->section().index, current).second) return in_->damaged("an image in it is in disorder");
+    } else if (auto r = in_->check(in_->place()); !r) return r.error();
     return true;
 }
 

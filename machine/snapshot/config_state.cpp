@@ -79,19 +79,13 @@ ImageConfig* image(MachineConfig& c, u64 n) {
 Result<void> read_images(SectionReader& in, MachineConfig& c) {
     std::shared_ptr<EmbeddedImage> current;
     for (u64 behind = in.position(); in.next() == SectionReader::Next::section; behind = in.position()) {
-        if (EmbeddedImage::begins(in)) {
-            ImageConfig* const to = image(c, in.section().index);
-            if (!to || to->path.empty() || to->embedded) return in.damaged("it has an image of no drive");
-            auto begun = EmbeddedImage::begin(in);
-            if (!begun) return begun.error();
-            to->embedded = current = *begun;
-            continue;
-        }
-        auto taken = current ? current->take(in) : Result<bool>{false};
+        auto taken = EmbeddedImage::take(in, current);
         if (!taken) return taken.error();
-        if (*taken) continue;
-        in.seek(behind);
-        return {};
+        if (!*taken) return in.seek(behind), Result<void>{};
+        if (!EmbeddedImage::begins(in)) continue;
+        ImageConfig* const to = image(c, in.section().index);
+        if (!to || to->path.empty() || to->embedded) return in.damaged("it has an image of no drive");
+        to->embedded = current;
     }
     return in.damaged("it ends in the middle");
 }

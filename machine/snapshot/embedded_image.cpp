@@ -54,13 +54,24 @@ Result<std::shared_ptr<EmbeddedImage>> EmbeddedImage::begin(SectionReader& in) {
     return std::shared_ptr<EmbeddedImage>{new EmbeddedImage{std::move(*file), size, identity}};
 }
 
-Result<bool> EmbeddedImage::take(const SectionReader& in) {
-    if (!in.is("chunk")) return false;
+Result<bool> EmbeddedImage::take(SectionReader& in, std::shared_ptr<EmbeddedImage>& current) {
+    if (begins(in)) {
+        auto begun = begin(in);
+        if (!begun) return begun.error();
+        current = std::move(*begun);
+    } else {
+        if (!current || !in.is("chunk")) return false;
+        if (auto r = current->add(in); !r) return r.error();
+    }
+    return true;
+}
+
+Result<void> EmbeddedImage::add(const SectionReader& in) {
     const Section& s = in.section();
     if (s.version != 1 || s.index >= chunks_of(size_) || s.raw != length_of(s.index, size_) || (!chunks_.empty() && s.index <= chunks_.back().section.index))
         return in.damaged("an image in it is in disorder");
     chunks_.push_back(in.place());
-    return true;
+    return {};
 }
 
 Result<void> EmbeddedImage::check() const {

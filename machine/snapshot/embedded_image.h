@@ -16,11 +16,10 @@ public:
     static constexpr u64 kChunk = kMiB, kMost = 4096 * kGiB;   // bytes
     /// An image of more than kMost is an error.
     static Result<void> write(SectionWriter&, u64 number, const ImageIdentity&, BlockImage&);
+    /// Takes the section that the reader has come to if it is of an image: "image" makes another one the current, chunks belong to that. They
+    /// are not read before somebody does. False: it is another section.
+    static Result<bool> take(SectionReader&, std::shared_ptr<EmbeddedImage>& current);
     static bool begins(const SectionReader& in) { return in.is("image"); }
-    /// With the section "image" that the reader has come to.
-    static Result<std::shared_ptr<EmbeddedImage>> begin(SectionReader&);
-    /// Chunks are taken while they follow; false: the section that the reader has come to is none. They are not read before somebody does.
-    Result<bool> take(const SectionReader&);
     /// Have the chunks what their checksums say? On any thread.
     Result<void> check() const;
     const ImageIdentity& identity() const { return identity_; }
@@ -30,6 +29,8 @@ public:
 
 private:
     EmbeddedImage(std::shared_ptr<const SectionReader> file, u64 size, const ImageIdentity& id) : file_{std::move(file)}, size_{size}, identity_{id} {}
+    static Result<std::shared_ptr<EmbeddedImage>> begin(SectionReader&);
+    Result<void> add(const SectionReader&);
     class View;
     std::shared_ptr<const SectionReader> file_;
     u64 size_;
